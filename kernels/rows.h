@@ -81,7 +81,7 @@ struct ko_rows {
     const int32_t *parent_row;        /* [n_rows] the parent's row of that position; -1: trunk */
     const int32_t *token;             /* [n_trunk_rows] ids */
     const int32_t *trunk_first;       /* [n_prompts] row of position 0 */
-    const int32_t *n_tokens;          /* [n_prompts] T */
+    const int32_t *n_tokens;          /* [n_prompts] T, the rows of the trunk */
     const struct ko_branch *branches; /* [n_branches] ordered as their rows */
     const struct ko_edge_set *edges;  /* [n_edge_sets] */
     const struct ko_removal *removals;

@@ -160,6 +160,8 @@ class Cube:
         f, s = self.features.index(feature), self.sizes.index(size)
 
         def cell(name):
+            if name == "target_rank" and "answer_rank" in self.file:  # a whole answer is first where all its tokens are
+                return self.file["answer_rank"][m, :, r, f, s, :].max(axis=-1).astype(np.float64)
             return self._dataset(name)[m, :, r, f, s, :].astype(np.float64)
 
         def clean(name):
@@ -178,7 +180,8 @@ class Cube:
         """The same number of the clean runs, [prompt]: `hit` (0 or 100), `prob` or `margin`; NaN where a prompt was not run."""
         m = self.models.index(model)
         if metric == "hit":
-            rank = self._dataset("clean_target_rank")[m]
+            whole = "clean_answer_rank" in self.file
+            rank = self.file["clean_answer_rank"][m].max(axis=-1) if whole else self._dataset("clean_target_rank")[m]
             return np.where(rank < 1, np.nan, 100.0 * (rank == 1))
         if metric == "margin":
             return self._dataset("clean_logprob")[m].astype(float) - self._dataset("clean_foil_logprob")[m].astype(float)

@@ -85,7 +85,9 @@ def reasons(cube):
 
 def evaluation(cube):
     """Titles and rows: how well each model knows the answers of all prompts of the prompt files."""
-    rank, logprob = cube.file["eval_target_rank"], cube.file["eval_logprob"]
+    rank, logprob = cube.file["eval_target_rank"][:], cube.file["eval_logprob"]
+    if "eval_answer_rank" in cube.file:  # a whole answer is first where all its tokens are
+        rank = cube.file["eval_answer_rank"][:].max(axis=-1)
     rows = []
     for m, model in enumerate(cube.models):
         run = rank[m] >= 1

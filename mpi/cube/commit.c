@@ -97,33 +97,55 @@ static void copy_metrics(const struct ko_metrics *metrics, enum ko_cube_field fi
     }
 }
 
+static void copy_answers(const struct ko_answer_metrics *answer, enum ko_cube_field field, size_t n,
+                         void *to)
+{
+    switch (field) {
+#define X(FIELD, name, TYPE, ...)                                                                  \
+    case KO_FIELD_##FIELD:                                                                         \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            ((KO_METRIC_C_##TYPE *)to)[i] = answer ? answer[i].name : KO_METRIC_NONE_##TYPE;       \
+        }                                                                                          \
+        break;
+        KO_ANSWER_METRICS(X, )
+#undef X
+    default:
+        break;
+    }
+}
+
 /* Puts the dataset's elements of every slot into the buffer, block by block. */
 static void gather_elements(const struct round *round, const struct ko_cube_dataset *dataset,
                             size_t block)
 {
     const struct ko_plan *plan = round->cube->plan;
-    bool heat = dataset->axis[1] == KO_AXIS_HEAT_PROMPT;
-    bool cells = dataset->axis[2] != KO_AXIS_NONE;
+    const bool heat = dataset->axis[1] == KO_AXIS_HEAT_PROMPT;
+    const bool cells = ko_cube_is_of_cells(dataset);
+    const bool answers = ko_cube_has_axis(dataset, KO_AXIS_ANSWER_TOKEN);
+    const int64_t from = heat ? ko_plan_n_mean_values(plan) : 0;
     size_t bytes = block * ko_cube_type_bytes(dataset->type);
     char *to = round->buffer;
 
     for (int32_t i = 0; i < round->n_slots; i++, to += bytes) {
         const struct ko_record *record = round->slot[i].record;
+        /* A prompt is on the axis of heat maps, or of the others, if any model has cells there. */
+        const bool has_cells =
+            plan->kind == KO_PLAN_EVALUATION || ko_record_is_planned(plan, record, heat);
         if (dataset->field == KO_FIELD_REUSED) {
-            memcpy(to, record->taken + (heat ? ko_plan_n_mean_values(plan) : 0), bytes);
+            memcpy(to, record->taken + from, bytes);
         } else if (dataset->field == KO_FIELD_STATUS && cells) {
             memcpy(to, record->status + (heat ? ko_plan_n_mean_statuses(plan) : 0), bytes);
         } else if (dataset->field == KO_FIELD_STATUS) {
             *to = KO_DONE;
         } else if (dataset->field == KO_FIELD_REASON) {
             *to = (char)record->failure;
+        } else if (answers && cells) {
+            copy_answers(record->answer + from * plan->n_answer_tokens, dataset->field, block, to);
+        } else if (answers) {
+            copy_answers(has_cells ? record->clean_answer : NULL, dataset->field, block, to);
         } else if (cells) {
-            copy_metrics(record->value + (heat ? ko_plan_n_mean_values(plan) : 0), dataset->field,
-                         block, to);
+            copy_metrics(record->value + from, dataset->field, block, to);
         } else {
-            /* A prompt is on the axis of heat maps, or of the others, if any model has cells there. */
-            const bool has_cells =
-                plan->kind == KO_PLAN_EVALUATION || ko_record_is_planned(plan, record, heat);
             copy_metrics(has_cells ? &record->clean : &ko_no_metrics, dataset->field, 1, to);
         }
     }

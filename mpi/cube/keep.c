@@ -147,14 +147,13 @@ static void keep_marked(const struct ko_cube_keep *keep, const struct ko_cube_wr
     if (dataset->field == KO_FIELD_STATUS) {
         keep_statuses(plan, out->slot[k].record, of_heatmaps(dataset), mark,
                       (uint8_t *)out->buffer + first);
-    } else if (out->block == 1 && dataset->axis[2] == KO_AXIS_NONE && memchr(mark, 1, n) &&
-               is_there(dataset, keep->stored, first)) {
-        keep_element(dataset, keep->stored, first, out->buffer);
     }
-    for (size_t i = 0;
-         dataset->axis[2] != KO_AXIS_NONE && dataset->field < KO_FIELD_REUSED && i < out->block;
-         i++) {
-        if (mark[i] == 1 && is_there(dataset, keep->stored, first + i)) {
+    const bool cells = ko_cube_is_of_cells(dataset);
+    const bool clean = !cells && memchr(mark, 1, n);
+    const size_t each = cells ? out->block / n : 1; /* tokens of an answer */
+    for (size_t i = 0; dataset->field < KO_FIELD_REUSED && i < out->block; i++) {
+        if ((clean || (cells && mark[i / each] == 1)) &&
+            is_there(dataset, keep->stored, first + i)) {
             keep_element(dataset, keep->stored, first + i, out->buffer);
         }
     }
@@ -184,7 +183,10 @@ static void keep_rest(const struct ko_cube_keep *keep, const struct ko_cube_writ
     const uint8_t *taken =
         record->taken + (of_heatmaps(dataset) ? ko_plan_n_mean_values(keep->cube->plan) : 0);
     const uint8_t *status = out->buffer;
-    const bool cells = dataset->axis[2] != KO_AXIS_NONE;
+    const bool cells = ko_cube_is_of_cells(dataset);
+    /* tokens of an answer; statuses are fewer than cells */
+    const size_t n = n_cells(keep->cube->plan, of_heatmaps(dataset));
+    const size_t each = cells && out->block > n ? out->block / n : 1;
     const bool clean = !cells && dataset->field != KO_FIELD_REASON && brings_clean(keep, out, k);
 
     for (size_t i = 0; i < out->block; i++) {
@@ -194,7 +196,7 @@ static void keep_rest(const struct ko_cube_keep *keep, const struct ko_cube_writ
         } else if (dataset->field == KO_FIELD_STATUS) {
             brought = status[first + i] != KO_PENDING;
         } else if (cells) {
-            brought = taken[i] == 1;
+            brought = taken[i / each] == 1;
         }
         if (!brought) {
             keep_element(dataset, keep->stored, first + i, out->buffer);

@@ -38,7 +38,7 @@ static int32_t scored_token(const struct ko_answer *answer, enum ko_score score)
     if (answer->reason != KO_RUNNABLE) {
         return -1;
     }
-    if (score == KO_SCORE_RAW_FIRST_TOKEN) {
+    if (score == KO_SCORE_RAW_FIRST_TOKEN || score == KO_SCORE_WHOLE_ANSWER) {
         return ko_answer_first(answer);
     }
     return score == KO_SCORE_FIRST_TOKEN && answer->n_blank > 0 ? -1 : answer->text;
@@ -60,7 +60,11 @@ static void print_rule(const struct ko_tokenizer *tokenizer, const struct ko_ans
     }
     for (int32_t k = 0; id >= 0 && score == KO_SCORE_FIRST_TEXT && k < answer->n_blank; k++) {
         ko_text_add(out, k == 0 ? ", the prompt ends with " : " ");
-        add_token(tokenizer, answer->blank[k], out);
+        add_token(tokenizer, answer->token[k], out);
+    }
+    for (int32_t k = 1; id >= 0 && score == KO_SCORE_WHOLE_ANSWER && k < answer->n; k++) {
+        ko_text_add(out, " ");
+        add_token(tokenizer, answer->token[k], out);
     }
     ko_text_add(out, "\n");
 }
@@ -83,7 +87,10 @@ void ko_answer_report_json(const struct ko_tokenizer *tokenizer, const struct ko
         json_object *rule = ko_json_put_object(object, ko_score_words[score]);
         ko_json_put_int(rule, "id", id);
         ko_json_put_text(rule, "piece", id < 0 ? NULL : piece_of(tokenizer, id));
-        ko_json_put_ints(rule, "appended", answer->blank,
+        ko_json_put_ints(rule, "appended", answer->token,
                          score == KO_SCORE_FIRST_TEXT ? answer->n_blank : 0);
+        if (score == KO_SCORE_WHOLE_ANSWER) {
+            ko_json_put_ints(rule, "ids", answer->token, answer->n);
+        }
     }
 }

@@ -36,4 +36,10 @@ KO_MUST_CHECK enum ko_code ko_sample_cells(struct ko_cube_view *view,
                                            struct ko_sampled **out, int64_t *n_out,
                                            struct ko_error *err);
 
+/* Reads the tokens of the whole answers of drawn cells [n]. *out [n, n_answer_tokens of the axes],
+   NULL where that is 0: free(). */
+KO_MUST_CHECK enum ko_code ko_sample_answers(struct ko_cube_view *view,
+                                             const struct ko_sampled *cell, int64_t n,
+                                             struct ko_answer_metrics **out, struct ko_error *err);
+
 #endif

@@ -28,6 +28,24 @@ static double foil_difference(const struct ko_verification *v, int64_t k)
     return fabs(v->cell[k].foil_logprob - (double)v->again[k].foil_logprob);
 }
 
+/* The largest difference of any token of the whole answer; INFINITY where one of the two lacks a
+   token. 0: answers are not scored as a whole. *agrees: within the bounds, ranks too. */
+static double answer_difference(const struct ko_verification *v, int64_t k, bool *agrees)
+{
+    double largest = 0;
+    *agrees = true;
+    for (int64_t i = k * v->n_answer_tokens; v->answer && i < (k + 1) * v->n_answer_tokens; i++) {
+        const struct ko_answer_metrics *a = &v->answer[i], *b = &v->answer_again[i];
+        const bool past = isnan(a->logprob) && isnan(b->logprob);
+        const double difference = fabs((double)a->logprob - (double)b->logprob);
+        largest = past ? largest : isnan(difference) ? INFINITY : fmax(largest, difference);
+        *agrees = *agrees &&
+                  (past || difference <= v->atol + RELATIVE * fabs((double)b->logprob)) &&
+                  (past ? a->rank == b->rank : rank_agrees(a->rank, b->rank));
+    }
+    return largest;
+}
+
 static bool cell_agrees(const struct ko_verification *v, int64_t k)
 {
     const struct ko_sampled *cell = &v->cell[k];
@@ -37,7 +55,9 @@ static bool cell_agrees(const struct ko_verification *v, int64_t k)
     const double kl_bound = v->atol + RELATIVE * fabs((double)again->kl);
     const double foil_bound = v->atol + RELATIVE * fabs((double)again->foil_logprob);
     const bool no_foil = isnan(cell->foil_logprob) && isnan(again->foil_logprob);
-    return (no_foil || foil_difference(v, k) <= foil_bound) &&
+    bool tokens_agree = true;
+    (void)answer_difference(v, k, &tokens_agree);
+    return tokens_agree && (no_foil || foil_difference(v, k) <= foil_bound) &&
            fabs(cell->logprob - (double)again->logprob) <= bound &&
            fabs(cell->prob - prob) <= prob * expm1(bound) + 1e-30 &&
            fabs(cell->kl - (double)again->kl) <= kl_bound &&
@@ -108,6 +128,7 @@ static enum ko_code print_worst(const struct ko_verification *v, bool any_bad, F
 
 struct found {
     double logprob, kl, foil; /* largest differences; foil: NaN where no cell has one */
+    double token;             /* of any token of whole answers */
     int64_t n_bad;            /* cells that disagree */
     int64_t n_rank, n_top1;   /* cells with another rank, another first token */
 };
@@ -119,6 +140,8 @@ static struct found compare_cells(const struct ko_verification *v)
         found.logprob = fmax(found.logprob, fabs(v->cell[k].logprob - (double)v->again[k].logprob));
         found.kl = fmax(found.kl, fabs(v->cell[k].kl - (double)v->again[k].kl));
         found.foil = fmax(found.foil, foil_difference(v, k)); /* NaN: neither has a foil */
+        bool agrees = true;
+        found.token = fmax(found.token, answer_difference(v, k, &agrees));
         found.n_rank += v->cell[k].target_rank != v->again[k].target_rank;
         found.n_top1 += v->cell[k].top1_id != v->again[k].top1_id;
         found.n_bad += !cell_agrees(v, k);
@@ -146,18 +169,21 @@ enum ko_code ko_verification_report(const struct ko_verification *v, FILE *out, 
 {
     const struct found found = compare_cells(v);
     const int64_t ties = 1 + v->n_cells / 50;
-    char foils[64] = "";
+    char foils[64] = "", tokens[64] = "";
     if (!isnan(found.foil)) {
         snprintf(foils, sizeof foils, ", %.2e in that of the foil", found.foil);
+    }
+    if (v->answer) {
+        snprintf(tokens, sizeof tokens, ", %.2e in that of one token", found.token);
     }
     *passed = found.n_bad == 0 && found.n_rank <= ties && found.n_top1 <= ties;
     print_verdict(v, &found, *passed, out);
     fprintf(out,
-            "  largest difference: %.2e nats in log-probability, %.2e in KL%s\n"
+            "  largest difference: %.2e nats in log-probability, %.2e in KL%s%s\n"
             "  accepted: %.0e, and %.0e of the value\n"
             "  cells with another rank: %lld, with another first token: %lld\n"
             "  accepted, where tokens nearly tie: %lld each\n",
-            found.logprob, found.kl, foils, v->atol, RELATIVE, (long long)found.n_rank,
+            found.logprob, found.kl, foils, tokens, v->atol, RELATIVE, (long long)found.n_rank,
             (long long)found.n_top1, (long long)ties);
     return *passed ? KO_OK : print_worst(v, found.n_bad > 0, out, err);
 }

@@ -23,7 +23,11 @@ struct ko_verification {
     struct ko_sampled *cell;         /* [n_cells] */
     struct ko_metrics *again;        /* [n_cells] recomputed, each in a full forward pass */
     int64_t n_cells;
-    double atol; /* nats */
+    /* [n_cells, n_answer_tokens] the tokens of whole answers in the cube, and recomputed; NULL where
+       the cube has none */
+    struct ko_answer_metrics *answer, *answer_again;
+    int32_t n_answer_tokens; /* of the cube */
+    double atol;             /* nats */
 };
 
 /* Prints the verdict and, where the cube fails, the worst cells. *passed: no cell differs by more

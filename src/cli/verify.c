@@ -182,7 +182,9 @@ static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int
                               struct ko_engine *engine, struct ko_error *err)
 {
     const int32_t n_mean = v->plan->n_mean_routes;
-    enum ko_code code = KO_OK;
+    struct ko_answer_metrics *answer =
+        ko_new((size_t)v->plan->n_answer_tokens, sizeof *answer, err);
+    enum ko_code code = answer ? KO_OK : KO_E_MEMORY;
     for (int64_t k = 0; code == KO_OK && k < v->n_cells; k++) {
         const struct ko_sampled *cell = &v->cell[k];
         int32_t fact = 0;
@@ -201,9 +203,15 @@ static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int
                                        .source_position = cell->source_position,
                                        .size = cell->size,
                                        .start = cell->start};
-            code = ko_engine_run_cell(engine, &at, &v->again[k], err);
+            code = ko_engine_run_cell(engine, &at, &v->again[k], answer, err);
+        }
+        /* The plan's longest answer may be another prompt's than the cube's. */
+        for (int32_t i = 0; code == KO_OK && i < v->n_answer_tokens; i++) {
+            v->answer_again[k * v->n_answer_tokens + i] =
+                i < v->plan->n_answer_tokens ? answer[i] : ko_no_answer_metrics;
         }
     }
+    free(answer);
     return code;
 }
 
@@ -353,7 +361,8 @@ static enum ko_code run_model(struct ko_verification *v, int32_t cube_model, str
                                            ? ko_streamed_weights_arena(computer.streamed)
                                            : &computer.weights.arena;
         code = ko_engine_new(v->plan, model, computer.model, arena, &ko_kernels_plain, computer.be,
-                             3 * v->plan->n_positions, &computer.engine, err);
+                             3 * (v->plan->n_positions + v->plan->n_answer_tokens),
+                             &computer.engine, err);
     }
     if (code == KO_OK) {
         code = load_means(v, cube_model, model, computer.engine, err);
@@ -399,7 +408,12 @@ static enum ko_code open_verification(struct ko_verification *v, struct ko_error
         return code;
     }
     v->again = ko_new((size_t)v->n_cells, sizeof *v->again, err);
-    return v->again ? KO_OK : KO_E_MEMORY;
+    v->n_answer_tokens = v->axes->n_answer_tokens;
+    v->answer_again =
+        ko_new((size_t)(v->n_cells * v->n_answer_tokens), sizeof *v->answer_again, err);
+    return v->again && v->answer_again
+               ? ko_sample_answers(v->view, v->cell, v->n_cells, &v->answer, err)
+               : KO_E_MEMORY;
 }
 
 static bool has_cells_of(const struct ko_verification *v, int32_t model)
@@ -430,6 +444,8 @@ enum ko_code ko_command_verify(struct ko_cli *cli, int *status, struct ko_error 
     }
     free(v.cell);
     free(v.again);
+    free(v.answer);
+    free(v.answer_again);
     ko_plan_free(v.plan);
     ko_inputs_close(&v.inputs);
     ko_cube_view_close(v.view);

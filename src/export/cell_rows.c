@@ -53,6 +53,11 @@ static enum ko_code allocate_rows(struct ko_cell_rows *rows, struct ko_error *er
     if (good && ko_cube_view_has(rows->part->view, name_dataset(rows, "", "vacuous", name))) {
         good = (rows->vacuous = ko_new(n_values, 1, err));
     }
+    const size_t n_tokens = n_values * (size_t)rows->part->axes->n_answer_tokens;
+    if (good && n_tokens > 0) {
+        good = (rows->answer_logprob = ko_new(n_tokens, sizeof(float), err)) &&
+               (rows->answer_rank = ko_new(n_tokens, sizeof(int32_t), err));
+    }
     for (int f = 0; f < KO_N_ROWS_PLACES && good; f++) {
         good = (rows->place[f] = ko_new(most, sizeof(int32_t), err));
     }
@@ -63,6 +68,8 @@ void ko_cell_rows_free(struct ko_cell_rows *rows)
 {
     free(rows->status);
     free(rows->vacuous);
+    free(rows->answer_logprob);
+    free(rows->answer_rank);
 #define X(FIELD, name, ...)                                                                        \
     free(rows->value.name);                                                                        \
     free(rows->clean.name);
@@ -108,6 +115,25 @@ static enum ko_code read_places(const struct ko_cell_rows *rows, struct ko_error
     return code;
 }
 
+static enum ko_code read_answers(const struct ko_cell_rows *rows, struct ko_error *err)
+{
+    char name[64];
+    struct ko_cube_rows wanted = {.dataset = name_dataset(rows, "answer_", "logprob", name),
+                                  .model = rows->model,
+                                  .first = rows->first,
+                                  .n = rows->n,
+                                  .n_values =
+                                      rows->n_values * rows->n * rows->part->axes->n_answer_tokens};
+    if (!rows->answer_logprob) {
+        return KO_OK;
+    }
+    enum ko_code code =
+        ko_cube_view_rows_float(rows->part->view, &wanted, rows->answer_logprob, err);
+    wanted.dataset = name_dataset(rows, "answer_", "rank", name);
+    return code == KO_OK ? ko_cube_view_rows_int(rows->part->view, &wanted, rows->answer_rank, err)
+                         : code;
+}
+
 /* Statuses first: a run may be writing, and it writes values before statuses. */
 static enum ko_code read_rows(const struct ko_cell_rows *rows, struct ko_error *err)
 {
@@ -123,6 +149,9 @@ static enum ko_code read_rows(const struct ko_cell_rows *rows, struct ko_error *
     }
     if (code == KO_OK) {
         code = read_metrics(rows, "clean_", 1, &rows->clean, err);
+    }
+    if (code == KO_OK) {
+        code = read_answers(rows, err);
     }
     if (code == KO_OK && rows->vacuous) {
         const struct ko_cube_rows marks = {.dataset = name_dataset(rows, "", "vacuous", name),
@@ -142,7 +171,9 @@ enum ko_code ko_cell_rows_new(const struct ko_cube_part *part, int32_t model,
                                  .model = model,
                                  .n_statuses = part->n_statuses / part->n_prompts,
                                  .n_values = part->n_values / part->n_prompts};
-    const int64_t bytes = out->n_values * (int64_t)ko_stored_metrics_bytes(true);
+    const int64_t of_answer =
+        part->axes->n_answer_tokens * (int64_t)sizeof(struct ko_answer_metrics);
+    const int64_t bytes = out->n_values * ((int64_t)ko_stored_metrics_bytes(true) + of_answer);
     const int64_t fitting = bytes > 0 ? MOST_BYTES / bytes : 1;
     out->most = (int32_t)(fitting < 1 ? 1 : fitting > part->n_prompts ? part->n_prompts : fitting);
     return allocate_rows(out, err);

@@ -32,6 +32,9 @@ struct ko_cell_rows {
     struct ko_metric_arrays value;    /* [n, n_values] */
     struct ko_metric_arrays clean;    /* [n] */
     int32_t *place[KO_N_ROWS_PLACES]; /* [n] */
+    float
+        *answer_logprob;  /* [n, n_values, n_answer_tokens] of whole answers; NULL: one is scored */
+    int32_t *answer_rank; /* likewise */
 };
 
 /* Allocates as many prompts as fit into 8 MiB, at least one; reads nothing yet. The part must have

@@ -14,6 +14,9 @@ struct clean_runs {
     uint8_t *status, *reason;
     double *logprob, *prob;
     int32_t *target_rank, *top1_id;
+    int32_t *answer_rank; /* [n, n_answer_tokens]; NULL: answers are scored by one token */
+    double *answer_logprob;
+    int32_t n_answer_tokens;
 };
 
 static enum ko_code read_clean_runs(struct ko_cube_view *view, int32_t model, int64_t n,
@@ -35,7 +38,30 @@ static enum ko_code read_clean_runs(struct ko_cube_view *view, int32_t model, in
     if (code == KO_OK) {
         code = ko_cube_view_read_int(view, "eval_top1_id", model, runs->top1_id, n, err);
     }
+    if (code == KO_OK && runs->n_answer_tokens > 0) {
+        code = ko_cube_view_read_int(view, "eval_answer_rank", model, runs->answer_rank,
+                                     n * runs->n_answer_tokens, err);
+    }
+    if (code == KO_OK && runs->n_answer_tokens > 0) {
+        code = ko_cube_view_read_double(view, "eval_answer_logprob", model, runs->answer_logprob,
+                                        n * runs->n_answer_tokens, err);
+    }
     return code;
+}
+
+/* The tokens of a whole answer, two fields. */
+static void add_answer(struct ko_text *text, const struct clean_runs *runs, size_t k)
+{
+    const size_t n = (size_t)runs->n_answer_tokens, first = k * n;
+    ko_text_add(text, ",");
+    for (size_t i = first; i < first + n && runs->answer_rank[i] >= 1; i++) {
+        ko_text_add(text, "%s", i == first ? "" : " ");
+        ko_csv_number(text, runs->answer_logprob[i]);
+    }
+    ko_text_add(text, ",");
+    for (size_t i = first; i < first + n && runs->answer_rank[i] >= 1; i++) {
+        ko_text_add(text, "%s%d", i == first ? "" : " ", runs->answer_rank[i]);
+    }
 }
 
 static void add_clean_run(struct ko_text *text, const struct ko_cube_axes *axes, int32_t model,
@@ -62,6 +88,9 @@ static void add_clean_run(struct ko_text *text, const struct ko_cube_axes *axes,
     ko_text_add(text, ",");
     ko_csv_whole(text, runs->top1_id, (int64_t)k);
     ko_csv_prompts_add(words, k, text);
+    if (runs->n_answer_tokens > 0) {
+        add_answer(text, runs, k);
+    }
     ko_text_add(text, "\n");
 }
 
@@ -75,11 +104,16 @@ enum ko_code ko_export_clean_runs(struct ko_cube_view *view, const struct ko_cur
                               .logprob = ko_new(n, sizeof(double), err),
                               .prob = ko_new(n, sizeof(double), err),
                               .target_rank = ko_new(n, sizeof(int32_t), err),
-                              .top1_id = ko_new(n, sizeof(int32_t), err)};
-    enum ko_code code =
-        runs.status && runs.reason && runs.logprob && runs.prob && runs.target_rank && runs.top1_id
-            ? KO_OK
-            : KO_E_MEMORY;
+                              .top1_id = ko_new(n, sizeof(int32_t), err),
+                              .n_answer_tokens = axes->n_answer_tokens};
+    const size_t n_tokens = n * (size_t)axes->n_answer_tokens;
+    runs.answer_rank = ko_new(n_tokens, sizeof(int32_t), err);
+    runs.answer_logprob = ko_new(n_tokens, sizeof(double), err);
+    enum ko_code code = runs.status && runs.reason && runs.logprob && runs.prob &&
+                                runs.target_rank && runs.top1_id && runs.answer_rank &&
+                                runs.answer_logprob
+                            ? KO_OK
+                            : KO_E_MEMORY;
 
     struct ko_csv_prompts words = {0};
     if (code == KO_OK) {
@@ -87,7 +121,8 @@ enum ko_code ko_export_clean_runs(struct ko_cube_view *view, const struct ko_cur
     }
     ko_text_add(&out->text,
                 "model,prompt,status,reason,logprob,prob,target_rank,top1_id" KO_CSV_PROMPT_COLUMNS
-                "\n");
+                "%s\n",
+                axes->n_answer_tokens > 0 ? ",answer_logprob,answer_rank" : "");
     for (int32_t m = 0; code == KO_OK && m < (int32_t)axes->model.n; m++) {
         if (!filter->model[m]) {
             continue;
@@ -105,5 +140,7 @@ enum ko_code ko_export_clean_runs(struct ko_cube_view *view, const struct ko_cur
     free(runs.prob);
     free(runs.target_rank);
     free(runs.top1_id);
+    free(runs.answer_rank);
+    free(runs.answer_logprob);
     return code;
 }

@@ -24,7 +24,9 @@
 static const char header[] =
     "model,prompt,route,feature_class,source_position,window_size,window_start,depth,status"
     KO_EXPORTED_METRICS(VALUE_COLUMN, ) KO_EXPORTED_METRICS(CLEAN_COLUMN, )
-    ",change" KO_CSV_PROMPT_COLUMNS ",n_tokens,subject_begin,subject_end,first_layer,last_layer\n";
+    ",change" KO_CSV_PROMPT_COLUMNS ",n_tokens,subject_begin,subject_end,first_layer,last_layer";
+/* Of whole answers, the numbers of their tokens, with blanks between them. */
+static const char answer_header[] = ",answer_logprob,answer_rank";
 /* clang-format on */
 
 /* Some prompts of one model, and which of their cells are written. */
@@ -118,6 +120,24 @@ static uint8_t state_of(const struct rows *rows, uint8_t status, int64_t at)
                : status;
 }
 
+/* The tokens of a whole answer, two fields. */
+static void add_answer(struct ko_text *text, const struct rows *rows, bool done, int64_t at)
+{
+    const int32_t n = rows->cell.part->axes->n_answer_tokens;
+    const float *logprob = rows->cell.answer_logprob;
+    const int32_t *rank = rows->cell.answer_rank;
+
+    ko_text_add(text, ",");
+    for (int64_t k = at * n; done && k < (at + 1) * n && rank[k] >= 1; k++) {
+        ko_text_add(text, "%s", k == at * n ? "" : " ");
+        ko_csv_number(text, (double)logprob[k]);
+    }
+    ko_text_add(text, ",");
+    for (int64_t k = at * n; done && k < (at + 1) * n && rank[k] >= 1; k++) {
+        ko_text_add(text, "%s%d", k == at * n ? "" : " ", rank[k]);
+    }
+}
+
 /* The text that all lines of a prompt share. */
 struct common {
     int32_t prompt; /* among the rows */
@@ -153,7 +173,11 @@ static void add_starts(struct ko_text *text, const struct rows *rows, int64_t st
         }
         const struct ko_layer_range layers =
             ko_cube_window(axes, rows->cell.model, axes->window_size[size], axes->window_start[s]);
-        ko_text_add(text, "%s,%d,%d\n", common->of_prompt, layers.begin, layers.end - 1);
+        ko_text_add(text, "%s,%d,%d", common->of_prompt, layers.begin, layers.end - 1);
+        if (rows->cell.answer_logprob) {
+            add_answer(text, rows, state == KO_DONE, at);
+        }
+        ko_text_add(text, "\n");
     }
 }
 
@@ -296,7 +320,7 @@ static enum ko_code export_sweep(struct ko_cube_view *view, const struct ko_curv
     if (code == KO_OK) {
         code = ko_cube_planned_open(view, &table.planned, err);
     }
-    ko_text_add(&out->text, "%s", header);
+    ko_text_add(&out->text, "%s%s\n", header, axes->n_answer_tokens > 0 ? answer_header : "");
     for (int32_t m = 0; code == KO_OK && m < (int32_t)axes->model.n; m++) {
         if (!filter->model[m]) {
             continue;

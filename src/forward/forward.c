@@ -71,8 +71,8 @@ struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model
     limits.n_groups = sizes.n_groups;
     for (int32_t f = 0; f < plan->n_facts; f++) {
         const struct ko_prompt *prompt = ko_plan_prompt(plan, plan_model, f);
-        if (prompt->reason == KO_RUNNABLE && prompt->n_tokens > limits.max_tokens) {
-            limits.max_tokens = prompt->n_tokens;
+        if (prompt->reason == KO_RUNNABLE && ko_prompt_n_rows(prompt) > limits.max_tokens) {
+            limits.max_tokens = ko_prompt_n_rows(prompt);
         }
     }
     for (size_t w = 0; w < model->n_weights; w++) {
@@ -146,6 +146,16 @@ void ko_engine_free(struct ko_engine *engine)
     free(engine);
 }
 
+/* The prompt of a scored row. */
+static int32_t prompt_of(const struct ko_row_set *set, const struct ko_wave *wave, int32_t row)
+{
+    int32_t run = 0;
+    while (run + 1 < wave->n_prompts + wave->n_branches && set->first_last[run + 1] <= row) {
+        run++;
+    }
+    return run < wave->n_prompts ? run : wave->branch[run - wave->n_prompts].prompt;
+}
+
 static enum ko_code check_finite(const struct ko_engine *engine, const struct ko_row_set *set,
                                  const struct ko_wave *wave, struct ko_error *err)
 {
@@ -154,7 +164,7 @@ static enum ko_code check_finite(const struct ko_engine *engine, const struct ko
             return ko_fail(err, KO_E_FAILED,
                            "%s: prompt '%s': the distribution over the vocabulary is not finite",
                            engine->pass.model->name,
-                           engine->plan->fact[wave->fact[set->clean[k]]].id);
+                           engine->plan->fact[wave->fact[prompt_of(set, wave, k)]].id);
         }
     }
     return KO_OK;
@@ -165,13 +175,26 @@ static bool is_finite(const struct ko_metrics *metrics)
     return isfinite(metrics->logprob) && isfinite(metrics->kl);
 }
 
+/* The scored rows of one run among the metrics: of a prompt's trunk, or of a branch. */
+static const struct ko_metrics *rows_of(const struct ko_engine *engine,
+                                        const struct ko_row_set *set, int32_t run)
+{
+    return engine->metrics + set->first_last[run];
+}
+
+static int32_t n_scored(const struct ko_engine *engine, const struct ko_wave *wave, int32_t prompt)
+{
+    return ko_prompt_n_scored(ko_plan_prompt(engine->plan, wave->model, wave->fact[prompt]));
+}
+
 /* Copies results into the records. A metric that is not finite fails its cell, or the whole prompt
    where it is the clean run's. */
-static void take_results(const struct ko_engine *engine, const struct ko_wave *wave,
-                         struct ko_record *records)
+static void take_results(const struct ko_engine *engine, const struct ko_row_set *set,
+                         const struct ko_wave *wave, struct ko_record *records)
 {
     for (int32_t p = 0; p < wave->n_results; p++) {
-        records[p].clean = engine->metrics[p];
+        ko_record_set(engine->plan, &records[p], -1, rows_of(engine, set, p),
+                      n_scored(engine, wave, p));
         if (!is_finite(&records[p].clean)) {
             records[p].failure = KO_FAILED_NOT_FINITE;
         }
@@ -179,9 +202,10 @@ static void take_results(const struct ko_engine *engine, const struct ko_wave *w
     for (int64_t c = 0; c < wave->n_cells; c++) {
         const struct ko_wave_cell *cell = &wave->cell[c];
         struct ko_record *record = &records[cell->prompt];
-        const int32_t at = cell->branch < 0 ? cell->prompt : wave->n_prompts + cell->branch;
-        record->value[cell->slot] = engine->metrics[at];
-        if (!is_finite(&engine->metrics[at])) {
+        const int32_t run = cell->branch < 0 ? cell->prompt : wave->n_prompts + cell->branch;
+        ko_record_set(engine->plan, record, cell->slot, rows_of(engine, set, run),
+                      n_scored(engine, wave, cell->prompt));
+        if (!is_finite(&record->value[cell->slot])) {
             record->failure = KO_FAILED_NOT_FINITE;
             record->status[cell->slot / engine->plan->n_starts] = KO_CELL_FAILED;
         }
@@ -198,7 +222,7 @@ static enum ko_code run_wave(struct ko_engine *engine, const struct ko_wave *wav
         code = ko_engine_pass(engine, &set, stop, err);
     }
     if (code == KO_OK) {
-        take_results(engine, wave, records);
+        take_results(engine, &set, wave, records);
     }
     ko_row_set_free(&set);
     return code;
@@ -240,7 +264,8 @@ enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batc
 }
 
 enum ko_code ko_engine_run_cell(struct ko_engine *engine, const struct ko_cell *cell,
-                                struct ko_metrics *out, struct ko_error *err)
+                                struct ko_metrics *out, struct ko_answer_metrics *answer,
+                                struct ko_error *err)
 {
     struct ko_wave wave = {0};
     struct ko_row_set set = {0};
@@ -255,7 +280,12 @@ enum ko_code ko_engine_run_cell(struct ko_engine *engine, const struct ko_cell *
         code = check_finite(engine, &set, &wave, err);
     }
     if (code == KO_OK) {
-        *out = engine->metrics[wave.n_prompts];
+        const struct ko_metrics *row = rows_of(engine, &set, wave.n_prompts);
+        const int32_t n = n_scored(engine, &wave, 0);
+        *out = ko_answer_sum(row, n);
+        for (int32_t k = 0; k < engine->plan->n_answer_tokens; k++) {
+            answer[k] = k < n ? ko_answer_metrics_of(&row[k]) : ko_no_answer_metrics;
+        }
     }
     ko_row_set_free(&set);
     ko_wave_free(&wave);

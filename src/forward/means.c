@@ -202,10 +202,8 @@ static struct ko_wave wave_of(const struct ko_engine *engine, const struct ko_me
                               int32_t group)
 {
     const struct ko_mean_group *g = &groups->group[group];
-    struct ko_wave wave = {.model = engine->plan_model,
-                           .fact = groups->fact + g->first,
-                           .n_prompts = g->n,
-                           .n_results = g->n};
+    struct ko_wave wave = {
+        .model = engine->plan_model, .fact = groups->fact + g->first, .n_prompts = g->n};
     for (int32_t i = 0; i < g->n; i++) {
         wave.n_rows += ko_plan_prompt(engine->plan, engine->plan_model, wave.fact[i])->n_tokens;
     }

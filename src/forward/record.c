@@ -15,10 +15,42 @@ const struct ko_metrics ko_no_metrics = {
 #undef X
 };
 
+const struct ko_answer_metrics ko_no_answer_metrics = {
+#define X(FIELD, name, TYPE, ...) .name = KO_METRIC_NONE_##TYPE,
+    KO_ANSWER_METRICS(X, )
+#undef X
+};
+
 #define X(FIELD, name, TYPE, ...) +sizeof(KO_METRIC_C_##TYPE)
 _Static_assert(sizeof(struct ko_metrics) == 0 KO_RECORD_METRICS(X, ),
                "a member of struct ko_metrics is not in KO_RECORD_METRICS");
 #undef X
+
+static void clear_answers(struct ko_answer_metrics *answer, int64_t n)
+{
+    for (int64_t i = 0; answer && i < n; i++) {
+        answer[i] = ko_no_answer_metrics;
+    }
+}
+
+/* Room for the tokens of whole answers. False without memory. */
+static bool allocate_answers(const struct ko_plan *plan, struct ko_record *record,
+                             struct ko_error *err)
+{
+    const size_t each = (size_t)plan->n_answer_tokens;
+    size_t n = 0;
+    record->n_answer_tokens = plan->n_answer_tokens;
+    if (each == 0) {
+        return true;
+    }
+    record->clean_answer = ko_new(each, sizeof *record->clean_answer, err);
+    if (ko_multiply((size_t)record->n_values, each, &n, "tokens of answers", err) == KO_OK) {
+        record->answer = ko_new(n, sizeof *record->answer, err);
+    }
+    clear_answers(record->clean_answer, (int64_t)each);
+    clear_answers(record->answer, record->answer ? (int64_t)n : 0);
+    return record->clean_answer && record->answer;
+}
 
 enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fact,
                            struct ko_record *out, struct ko_error *err)
@@ -31,6 +63,10 @@ enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fa
         record.n_statuses = ko_plan_n_statuses(plan);
     }
     record.value = ko_new((size_t)record.n_values, sizeof *record.value, err);
+    if (record.value && !allocate_answers(plan, &record, err)) {
+        ko_record_free(&record);
+        return KO_E_MEMORY;
+    }
     record.status = record.value ? ko_new((size_t)record.n_statuses, 1, err) : NULL;
     const bool mixed = plan->model[model].stage != NULL;
     if (record.status && mixed) {
@@ -57,6 +93,30 @@ enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fa
     }
     *out = record;
     return KO_OK;
+}
+
+struct ko_metrics ko_answer_sum(const struct ko_metrics *row, int32_t n)
+{
+    struct ko_metrics sum = row[0];
+    double logprob = 0;
+    for (int32_t k = 0; k < n; k++) {
+        logprob += (double)row[k].logprob;
+    }
+    sum.logprob = (float)logprob;
+    return sum;
+}
+
+void ko_record_set(const struct ko_plan *plan, struct ko_record *record, int64_t slot,
+                   const struct ko_metrics *row, int32_t n)
+{
+    struct ko_answer_metrics *answer = record->clean_answer;
+    if (slot >= 0 && answer) {
+        answer = record->answer + slot * plan->n_answer_tokens;
+    }
+    *(slot < 0 ? &record->clean : &record->value[slot]) = ko_answer_sum(row, n);
+    for (int32_t k = 0; answer && k < n; k++) {
+        answer[k] = ko_answer_metrics_of(&row[k]);
+    }
 }
 
 bool ko_record_is_planned(const struct ko_plan *plan, const struct ko_record *record, bool heat)
@@ -90,6 +150,8 @@ void ko_record_clear_failed(struct ko_record *record)
     for (int64_t i = 0; n_starts > 0 && i < record->n_values; i++) {
         if (record->status[i / n_starts] == KO_CELL_FAILED) {
             record->value[i] = ko_no_metrics;
+            clear_answers(record->answer ? record->answer + i * record->n_answer_tokens : NULL,
+                          record->n_answer_tokens);
         }
     }
 }
@@ -98,6 +160,7 @@ void ko_record_fail(struct ko_record *record, enum ko_failure failure)
 {
     record->failure = failure;
     record->clean = ko_no_metrics;
+    clear_answers(record->clean_answer, record->n_answer_tokens);
     for (int64_t i = 0; i < record->n_statuses; i++) {
         if (record->status[i] == KO_DONE) {
             record->status[i] = KO_CELL_FAILED;
@@ -122,6 +185,8 @@ void ko_record_free(struct ko_record *record)
         return;
     }
     free(record->value);
+    free(record->clean_answer);
+    free(record->answer);
     free(record->status);
     free(record->vacuous);
     free(record->taken);
@@ -140,11 +205,12 @@ static bool any_mixed(const struct ko_plan *plan)
 
 int64_t ko_record_bytes(const struct ko_plan *plan)
 {
-    int64_t bytes = (int64_t)sizeof(struct ko_record);
+    const int64_t of_answer = plan->n_answer_tokens * (int64_t)sizeof(struct ko_answer_metrics);
+    int64_t bytes = (int64_t)sizeof(struct ko_record) + of_answer;
 
     if (plan->kind == KO_PLAN_SWEEP) {
-        bytes +=
-            ko_plan_n_values(plan) * (int64_t)sizeof(struct ko_metrics) + ko_plan_n_statuses(plan);
+        bytes += ko_plan_n_values(plan) * ((int64_t)sizeof(struct ko_metrics) + of_answer) +
+                 ko_plan_n_statuses(plan);
         bytes += any_mixed(plan) ? ko_plan_n_values(plan) : 0;
     }
     return bytes;

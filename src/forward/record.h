@@ -9,6 +9,7 @@
 #include "kernels/kernels.h"
 #include "src/base/error.h"
 #include "src/plan/plan.h"
+#include "src/plan/stored_metrics.h"
 
 /* Why cells failed. X(NAME, code in the cube's reason_code, sentence); the codes follow on those of
    KO_REASONS, which say why a prompt is not run at all. */
@@ -29,10 +30,16 @@ const char *ko_failure_sentence(enum ko_failure failure);
 struct ko_record {
     int32_t model, fact;
     enum ko_failure failure; /* why some of its cells, or all, are KO_CELL_FAILED */
-    struct ko_metrics clean; /* kl 0 */
+    struct ko_metrics clean; /* kl 0; of a whole answer as `value` */
     int64_t n_values;        /* 0 for an evaluation */
     /* [n_values] by slot. NaN and -1 where there is no cell, or it is vacuous; owned */
     struct ko_metrics *value;
+    /* Of whole answers, whose `value` has the log-probability of all tokens and otherwise the first
+       token's metrics: each scored token, clean_answer [n_answer_tokens] and answer
+       [n_values, n_answer_tokens], NaN and -1 past the prompt's last. NULL: answers are not scored
+       as a whole; owned */
+    struct ko_answer_metrics *clean_answer, *answer;
+    int32_t n_answer_tokens; /* of the plan */
     int64_t n_statuses;
     uint8_t *status; /* [n_statuses] KO_DONE, KO_VACUOUS, KO_NOT_PLANNED or KO_CELL_FAILED; owned */
     /* [n_values] 1: a vacuous cell whose size has others that are not (ko_tree_statuses). NULL where
@@ -45,6 +52,7 @@ struct ko_record {
 
 /* Every value is NaN or -1: what stands where there is no cell. */
 extern const struct ko_metrics ko_no_metrics;
+extern const struct ko_answer_metrics ko_no_answer_metrics;
 /* Whether any cell is planned on the mean routes, or on the heat routes. */
 bool ko_record_is_planned(const struct ko_plan *plan, const struct ko_record *record, bool heat);
 
@@ -65,6 +73,16 @@ void ko_record_clear_failed(struct ko_record *record);
 /* KO_E_FAILED naming model, prompt and reason where the record has a failure. */
 KO_MUST_CHECK enum ko_code ko_record_check(const struct ko_plan *plan,
                                            const struct ko_record *record, struct ko_error *err);
+/* Sets a cell's metrics (slot -1: the clean run's) from those of its answer's tokens, one row each
+   [n]: the sum of the log-probabilities, and otherwise the first row's. */
+void ko_record_set(const struct ko_plan *plan, struct ko_record *record, int64_t slot,
+                   const struct ko_metrics *row, int32_t n);
+static inline struct ko_answer_metrics ko_answer_metrics_of(const struct ko_metrics *row)
+{
+    return (struct ko_answer_metrics){row->logprob, row->target_rank};
+}
+/* The same into one value, for a cell without a record. */
+struct ko_metrics ko_answer_sum(const struct ko_metrics *row, int32_t n);
 int64_t ko_record_bytes(const struct ko_plan *plan); /* memory of one record */
 
 #endif

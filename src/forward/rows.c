@@ -11,18 +11,28 @@ static enum ko_code allocate_rows(struct ko_row_set *set, int32_t n_trunk,
                                   const struct ko_wave *wave, int32_t n_stages,
                                   struct ko_error *err)
 {
-    set->n_last = wave->n_prompts + wave->n_branches;
     set->per_row = ko_new(5 * (size_t)wave->n_rows, sizeof *set->per_row, err);
     set->token = ko_new((size_t)n_trunk, sizeof *set->token, err);
     set->per_prompt = ko_new(2 * (size_t)wave->n_prompts, sizeof *set->per_prompt, err);
     set->per_stage = ko_new(4 * (size_t)n_stages, sizeof *set->per_stage, err);
-    set->last = ko_new(4 * (size_t)set->n_last, sizeof *set->last, err);
-    if (!set->per_row || !set->token || !set->per_prompt || !set->per_stage || !set->last) {
+    set->first_last =
+        ko_new((size_t)wave->n_prompts + (size_t)wave->n_branches, sizeof *set->first_last, err);
+    if (!set->per_row || !set->token || !set->per_prompt || !set->per_stage || !set->first_last) {
         return err ? err->code : KO_E_MEMORY;
     }
-    set->clean = set->last + set->n_last;
-    set->target = set->clean + set->n_last;
-    set->foil = set->target + set->n_last;
+    return KO_OK;
+}
+
+static enum ko_code allocate_last(struct ko_row_set *set, struct ko_error *err)
+{
+    const size_t n = (size_t)set->n_last;
+    set->last = ko_new(4 * n, sizeof *set->last, err);
+    if (!set->last) {
+        return KO_E_MEMORY;
+    }
+    set->clean = set->last + n;
+    set->target = set->clean + n;
+    set->foil = set->target + n;
     return KO_OK;
 }
 
@@ -69,13 +79,14 @@ static void lay_trunks(const struct ko_plan *plan, const struct ko_wave *wave,
     int32_t row = 0;
     for (int32_t p = 0; p < wave->n_prompts; p++) {
         const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, wave->fact[p]);
+        const int32_t n = ko_wave_trunk_rows(plan, wave, p);
         set->per_prompt[p] = row;
-        set->per_prompt[wave->n_prompts + p] = prompt->n_tokens;
-        if (prompt->n_tokens > set->rows.max_tokens) {
-            set->rows.max_tokens = prompt->n_tokens;
+        set->per_prompt[wave->n_prompts + p] = n;
+        if (n > set->rows.max_tokens) {
+            set->rows.max_tokens = n;
         }
-        for (int32_t i = 0; i < prompt->n_tokens; i++, row++) {
-            set->token[row] = prompt->token[i];
+        for (int32_t i = 0; i < n; i++, row++) {
+            set->token[row] = ko_prompt_row_token(prompt, i);
             a->position[row] = i;
             a->previous[row] = i > 0 ? row - 1 : -1;
             a->branch[row] = -1;
@@ -126,20 +137,42 @@ static void count_stages(struct ko_row_set *set)
     }
 }
 
+/* The scored rows of a trunk; a donor has one, which is not used. */
+static int32_t n_scored(const struct ko_plan *plan, const struct ko_wave *wave, int32_t prompt)
+{
+    const struct ko_prompt *p = ko_plan_prompt(plan, wave->model, wave->fact[prompt]);
+    return prompt < wave->n_results ? ko_prompt_n_scored(p) : 1;
+}
+
+/* Sets where the scored rows of each run begin in the list of last rows, and its length. */
+static void count_last_rows(const struct ko_plan *plan, const struct ko_wave *wave,
+                            struct ko_row_set *set)
+{
+    set->n_last = 0;
+    for (int32_t k = 0; k < wave->n_prompts + wave->n_branches; k++) {
+        const int32_t branch = k - wave->n_prompts;
+        set->first_last[k] = set->n_last;
+        set->n_last += n_scored(plan, wave, branch < 0 ? k : wave->branch[branch].prompt);
+    }
+}
+
 static void find_last_rows(const struct ko_plan *plan, const struct ko_wave *wave,
                            struct ko_row_set *set)
 {
-    for (int32_t k = 0; k < set->n_last; k++) {
+    for (int32_t k = 0; k < wave->n_prompts + wave->n_branches; k++) {
         const int32_t branch = k - wave->n_prompts;
         const int32_t p = branch < 0 ? k : wave->branch[branch].prompt;
         const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, wave->fact[p]);
+        const int32_t n = n_scored(plan, wave, p);
         const int32_t end = branch < 0
-                                ? set->per_prompt[p] + prompt->n_tokens
+                                ? set->per_prompt[p] + set->per_prompt[wave->n_prompts + p]
                                 : wave->branch[branch].first_row + wave->branch[branch].n_rows;
-        set->last[k] = end - 1;
-        set->clean[k] = p;
-        set->target[k] = prompt->target;
-        set->foil[k] = prompt->foil;
+        for (int32_t i = 0, at = set->first_last[k]; i < n; i++, at++) {
+            set->last[at] = end - n + i;
+            set->clean[at] = set->first_last[p] + i;
+            set->target[at] = ko_prompt_scored(prompt, i);
+            set->foil[at] = prompt->foil;
+        }
     }
 }
 
@@ -149,10 +182,14 @@ enum ko_code ko_row_set_build(const struct ko_plan *plan, const struct ko_wave *
     const int32_t n_stages = ko_plan_n_stages(&plan->model[wave->model]);
     int32_t n_trunk = 0;
     for (int32_t p = 0; p < wave->n_prompts; p++) {
-        n_trunk += ko_plan_prompt(plan, wave->model, wave->fact[p])->n_tokens;
+        n_trunk += ko_wave_trunk_rows(plan, wave, p);
     }
     struct ko_row_set set = {0};
-    const enum ko_code code = allocate_rows(&set, n_trunk, wave, n_stages, err);
+    enum ko_code code = allocate_rows(&set, n_trunk, wave, n_stages, err);
+    if (code == KO_OK) {
+        count_last_rows(plan, wave, &set);
+        code = allocate_last(&set, err);
+    }
     if (code != KO_OK) {
         ko_row_set_free(&set);
         return code;
@@ -175,6 +212,7 @@ void ko_row_set_free(struct ko_row_set *set)
     free(set->token);
     free(set->per_prompt);
     free(set->per_stage);
+    free(set->first_last);
     free(set->last);
     *set = (struct ko_row_set){0};
 }

@@ -17,8 +17,11 @@ struct ko_row_set {
     int32_t *token;      /* [n_trunk_rows] */
     int32_t *per_prompt; /* trunk_first, n_tokens: [n_prompts] each */
     int32_t *per_stage; /* n_projected, n_convolved, n_active, n_branches_active: [n_stages] each */
-    int32_t n_last;     /* n_prompts + n_branches: the rows at the last position */
-    int32_t *last;      /* [n_last] row numbers: each prompt's trunk, then each branch */
+    /* [n_prompts + n_branches] where the scored rows of each prompt's trunk, then of each branch,
+       begin in `last` */
+    int32_t *first_last;
+    int32_t n_last; /* all of them: one for each token of an answer that is scored */
+    int32_t *last;  /* [n_last] row numbers */
     int32_t *clean, *target, *foil; /* [n_last], as ko_unembed wants them */
 };
 

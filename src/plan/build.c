@@ -182,11 +182,26 @@ static bool any_foil(const struct ko_plan *plan)
     return false;
 }
 
+/* The most scored tokens of any runnable prompt; 0: answers are not scored as a whole. */
+static int32_t longest_answer(const struct ko_plan *plan)
+{
+    const size_t n_prompts = (size_t)plan->n_models * (size_t)plan->n_facts;
+    int32_t n = plan->score == KO_SCORE_WHOLE_ANSWER;
+    for (size_t i = 0; n > 0 && i < n_prompts; i++) {
+        const struct ko_prompt *prompt = &plan->prompt[i];
+        if (prompt->reason == KO_RUNNABLE && ko_prompt_n_scored(prompt) > n) {
+            n = ko_prompt_n_scored(prompt);
+        }
+    }
+    return n;
+}
+
 enum ko_code ko_plan_build_facts(struct ko_plan_builder *builder)
 {
     enum ko_code code = copy_facts(builder);
     if (code == KO_OK) {
         builder->plan->has_foils = any_foil(builder->plan);
+        builder->plan->n_answer_tokens = longest_answer(builder->plan);
         code = check_ids(builder);
     }
     return code;
@@ -250,6 +265,9 @@ enum ko_code ko_plan_build(struct ko_plan_input *input, struct ko_plan **out, st
     plan->n_models = input->n_models;
     plan->prompt = input->prompt;
     plan->score = input->spec->score;
+    /* Clean runs do not depend on it. */
+    plan->answer_rows =
+        plan->kind == KO_PLAN_SWEEP ? input->spec->answer_rows : KO_ANSWER_ROWS_CLEAN;
     struct ko_plan_builder builder = {.input = input,
                                       .facts = input->facts,
                                       .n_files = input->spec->prompt_files.n,

@@ -90,7 +90,8 @@ enum ko_code ko_plan_from_axes(struct ko_plan_axes *axes, struct ko_plan **out,
                              .model = axes->model,
                              .n_models = axes->n_models,
                              .prompt = axes->prompt,
-                             .score = axes->score};
+                             .score = axes->score,
+                             .answer_rows = axes->answer_rows};
     struct ko_plan_builder builder = {
         .facts = axes->facts, .n_files = axes->n_files, .plan = plan, .err = err};
     struct ko_strings spans = {0};

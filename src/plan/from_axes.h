@@ -17,6 +17,7 @@ struct ko_plan_axes {
     int32_t n_models;
     struct ko_prompt *prompt; /* [n_models * n_facts], the facts of all files in order */
     enum ko_score score;
+    enum ko_answer_rows answer_rows;
     const struct ko_facts *facts; /* [n_files] */
     size_t n_files;
     const struct ko_strings *routes[2]; /* labels, each once: the second list follows the first */

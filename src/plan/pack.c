@@ -141,7 +141,10 @@ static void pack_plan(const struct ko_plan *plan, bool paths, struct ko_bytes *t
         ko_prompt_pack(&plan->prompt[i], to);
     }
     ko_put_int(to, plan->has_foils);
-    ko_put_int(to, plan->score);
+    ko_put_int(to, plan->score + KO_ANSWER_ROWS_UNIT * (int64_t)plan->answer_rows);
+    if (plan->score == KO_SCORE_WHOLE_ANSWER) {
+        ko_put_int(to, plan->n_answer_tokens);
+    }
     pack_axes(plan, to);
     ko_put_int(to, plan->n_blocks);
     for (int32_t i = 0; i < plan->n_blocks; i++) {

@@ -28,6 +28,10 @@ enum { KO_COMPONENTS_UNIT = 256 };
 /* What is put in the place of a component is packed with `conv`. */
 enum { KO_REPLACEMENT_UNIT = 2 };
 
+/* What the rows of whole answers are is packed with the scoring rule. Only of that rule the number of
+   tokens follows. */
+enum { KO_ANSWER_ROWS_UNIT = 256 };
+
 /* Whether the plan's bytes hold what only heads and components need of a model. Other plans do not
    have it in their bytes, so that they keep their hashes. */
 static inline bool ko_packs_sublayers(const struct ko_plan *plan)

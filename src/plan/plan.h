@@ -110,6 +110,10 @@ struct ko_plan {
     struct ko_prompt *prompt; /* [n_models * n_facts] audited */
     bool has_foils;
     enum ko_score score; /* the rule that the prompts were audited by */
+    /* With `whole-answer`: what the answers' rows are in a sweep, and the most scored tokens of any
+       prompt that can be run (of a shard: of the whole plan). Otherwise 0. */
+    enum ko_answer_rows answer_rows;
+    int32_t n_answer_tokens;
 
     /* [n_routes] in order of first use. The axes route and heat_route hold its two kinds. */
     struct ko_plan_route *route;
@@ -155,8 +159,8 @@ struct ko_plan_input {
         *facts; /* [spec->prompt_files.n] borrowed; ids are unique over all (checked here) */
     /* [n_models * n_facts], the facts of all files in order; the plan takes it on success */
     struct ko_prompt *prompt;
-    /* [n_ranked_models * n_facts] target_rank of the evaluation, -1: not run. NULL: not known; then
-       every runnable prompt counts as correct, an upper bound. */
+    /* [n_ranked_models * n_facts] the largest rank of the answer's scored tokens in the evaluation,
+       -1: not run. NULL: not known; then every runnable prompt counts as correct, an upper bound. */
     const int32_t *rank;
     const struct ko_strings *ranked_models; /* names of the models of the evaluation */
     /* [n_blocks, n_models, n_facts] 0 or 1: a selection made before, which is used unchanged. NULL:

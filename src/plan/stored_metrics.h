@@ -33,6 +33,12 @@
 #define KO_EXPORTED_METRICS(X, ...) \
     KO_METRIC_LOGPROB(X, __VA_ARGS__) KO_METRIC_PROB(X, __VA_ARGS__) KO_METRICS_FURTHER(X, __VA_ARGS__)
 
+/* What a cube with whole answers stores for each scored token of a cell or clean run: the members of struct
+   ko_answer_metrics. X(FIELD, name, TYPE, units, long name, ...) */
+#define KO_ANSWER_METRICS(X, ...) \
+    X(ANSWER_LOGPROB, logprob, FLOAT, "nats", "log-probability of a token of the answer, given those before it", __VA_ARGS__) \
+    X(ANSWER_RANK, rank, INT, NULL, "1 + tokens with a strictly greater logit than a token of the answer", __VA_ARGS__)
+
 /* clang-format on */
 
 /* The C type of a TYPE, and its value where there is none. */
@@ -59,5 +65,12 @@ static inline size_t ko_stored_metrics_bytes(bool foils)
 #undef X
     return bytes;
 }
+
+/* One token of an answer. */
+struct ko_answer_metrics {
+#define X(FIELD, name, TYPE, ...) KO_METRIC_C_##TYPE name;
+    KO_ANSWER_METRICS(X, )
+#undef X
+};
 
 #endif

@@ -301,6 +301,20 @@ static enum ko_code get_lists(struct ko_bytes *from, struct ko_window_lists *lis
     return code;
 }
 
+static void get_score(struct ko_bytes *from, struct ko_plan *plan)
+{
+    const int32_t score = get_int(from);
+    from->broken |= score < 0 || score >= KO_ANSWER_ROWS_UNIT * KO_N_ANSWER_ROWS ||
+                    score % KO_ANSWER_ROWS_UNIT >= KO_N_SCORES;
+    if (from->broken) {
+        return;
+    }
+    plan->score = (enum ko_score)(score % KO_ANSWER_ROWS_UNIT);
+    plan->answer_rows = (enum ko_answer_rows)(score / KO_ANSWER_ROWS_UNIT);
+    plan->n_answer_tokens = plan->score == KO_SCORE_WHOLE_ANSWER ? get_int(from) : 0;
+    from->broken |= plan->n_answer_tokens < 0;
+}
+
 static enum ko_code get_plan(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
 {
     const int32_t kind = get_int(from);
@@ -336,7 +350,7 @@ static enum ko_code get_plan(struct ko_bytes *from, struct ko_plan *plan, struct
     }
     if (code == KO_OK) {
         plan->has_foils = get_int(from) != 0;
-        plan->score = (enum ko_score)get_int(from);
+        get_score(from, plan);
         code = get_axes(from, plan, err);
     }
     if (code == KO_OK) {

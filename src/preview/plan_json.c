@@ -194,6 +194,12 @@ static void put_prompts(json_object *root, const struct ko_plan_report *report)
         ko_json_put_texts(item, "tokens", &shown->grid.piece);
         ko_json_put_int(item, "appended", prompt->n_appended);
         ko_json_put_int(item, "answer_id", prompt->target);
+        if (report->plan->score == KO_SCORE_WHOLE_ANSWER) {
+            json_object *ids = ko_json_put_list(item, "answer_ids");
+            for (int32_t k = 0; k < ko_prompt_n_scored(prompt); k++) {
+                json_object_array_add(ids, json_object_new_int64(ko_prompt_scored(prompt, k)));
+            }
+        }
         ko_json_put_text(item, "answer", shown->answer);
         put_sets(item, &shown->grid);
     }

@@ -417,7 +417,11 @@ static void print_prompt(const struct ko_plan_report *report,
     if (prompt->n_appended > 0) {
         ko_text_add(out, " (the last %d of the answer, white space)", prompt->n_appended);
     }
-    ko_text_add(out, ", answer %s (id %d)\n", shown->answer, prompt->target);
+    ko_text_add(out, ", answer %s (id %d", shown->answer, prompt->target);
+    for (int32_t k = 1; k < ko_prompt_n_scored(prompt); k++) {
+        ko_text_add(out, " %d", ko_prompt_scored(prompt, k));
+    }
+    ko_text_add(out, ")\n");
     ko_token_grid_print(&shown->grid, color, KO_SCREEN_WIDTH, out);
 }
 

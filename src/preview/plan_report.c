@@ -75,7 +75,8 @@ static bool same_tokens(const struct ko_prompt *a, const struct ko_prompt *b)
 {
     const size_t n = (size_t)a->n_tokens;
     return a->n_tokens == b->n_tokens && a->n_special == b->n_special && a->target == b->target &&
-           memcmp(a->token, b->token, n * sizeof *a->token) == 0 &&
+           a->n_rest == b->n_rest && memcmp(a->token, b->token, n * sizeof *a->token) == 0 &&
+           (a->n_rest == 0 || memcmp(a->rest, b->rest, (size_t)a->n_rest * sizeof *a->rest) == 0) &&
            memcmp(a->in_subject, b->in_subject, n) == 0;
 }
 
@@ -93,6 +94,25 @@ static struct ko_plan_prompt_report *find_shown(struct ko_plan_report *report, i
     return NULL;
 }
 
+/* The pieces of the answer's scored tokens. */
+static enum ko_code describe_answer(const struct ko_prompt *prompt,
+                                    const struct ko_tokenizer *tokenizer, char **out,
+                                    struct ko_error *err)
+{
+    struct ko_text text = {0};
+    for (int32_t k = 0; k < ko_prompt_n_scored(prompt); k++) {
+        const char *piece = ko_tokenizer_piece(tokenizer, ko_prompt_scored(prompt, k));
+        ko_text_add(&text, "%s%s", k == 0 ? "" : " ", piece ? piece : "?");
+    }
+    enum ko_code code = ko_text_check(&text, err);
+    if (code == KO_OK) {
+        *out = ko_copy(ko_text_str(&text), err);
+        code = *out ? KO_OK : KO_E_MEMORY;
+    }
+    ko_text_free(&text);
+    return code;
+}
+
 static enum ko_code show_prompt(struct ko_plan_report *report, int32_t model, int32_t fact,
                                 struct ko_error *err)
 {
@@ -101,13 +121,13 @@ static enum ko_code show_prompt(struct ko_plan_report *report, int32_t model, in
     enum ko_code code = KO_OK;
     if (!shown) {
         const struct ko_tokenizer *tokenizer = report->inputs->tokenizer[model];
-        const char *piece = ko_tokenizer_piece(tokenizer, prompt->target);
         shown = &report->prompt[report->n_prompts++];
         shown->fact = fact;
         shown->first_model = model;
-        shown->answer = ko_copy(piece ? piece : "?", err);
-        code = shown->answer ? ko_token_grid_of(report->plan, prompt, tokenizer, &shown->grid, err)
-                             : KO_E_MEMORY;
+        code = describe_answer(prompt, tokenizer, &shown->answer, err);
+        if (code == KO_OK) {
+            code = ko_token_grid_of(report->plan, prompt, tokenizer, &shown->grid, err);
+        }
     }
     return code == KO_OK ? ko_strings_add(&shown->models, report->plan->model[model].name, err)
                          : code;

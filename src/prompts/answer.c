@@ -16,6 +16,12 @@ const char *const ko_score_words[KO_N_SCORES] = {
 #undef X
 };
 
+const char *const ko_answer_rows_words[KO_N_ANSWER_ROWS] = {
+#define X(name, word) word,
+    KO_ANSWER_ROWS(X)
+#undef X
+};
+
 const char *ko_foil_sentence(enum ko_foil foil)
 {
     static const char *const sentence[KO_N_FOILS] = {
@@ -49,11 +55,12 @@ static enum ko_code take_tokens(const struct ko_encoding *full, size_t from, str
     while (end < full->n && full->blank[end]) {
         end++;
     }
-    out->blank = ko_new(end - from, sizeof *out->blank, err);
-    if (!out->blank) {
+    out->token = ko_new(full->n - from, sizeof *out->token, err);
+    if (!out->token) {
         return KO_E_MEMORY;
     }
-    memcpy(out->blank, full->id + from, (end - from) * sizeof *out->blank);
+    memcpy(out->token, full->id + from, (full->n - from) * sizeof *out->token);
+    out->n = (int32_t)(full->n - from);
     out->n_blank = (int32_t)(end - from);
     out->text = end < full->n ? full->id[end] : -1;
     return KO_OK;
@@ -98,19 +105,19 @@ enum ko_code ko_answer_find(struct ko_tokenizer *tokenizer, const char *text,
 
 void ko_answer_free(struct ko_answer *answer)
 {
-    free(answer->blank);
+    free(answer->token);
     *answer = (struct ko_answer){0};
 }
 
 int32_t ko_answer_first(const struct ko_answer *answer)
 {
-    return answer->n_blank > 0 ? answer->blank[0] : answer->text;
+    return answer->n > 0 ? answer->token[0] : -1;
 }
 
 static bool has_same_blanks(const struct ko_answer *a, const struct ko_answer *b)
 {
     return a->n_blank == b->n_blank &&
-           memcmp(a->blank, b->blank, (size_t)a->n_blank * sizeof *a->blank) == 0;
+           memcmp(a->token, b->token, (size_t)a->n_blank * sizeof *a->token) == 0;
 }
 
 enum ko_foil ko_foil_judge(enum ko_score score, const struct ko_answer *answer,
@@ -125,6 +132,9 @@ enum ko_foil ko_foil_judge(enum ko_score score, const struct ko_answer *answer,
     }
     if (foil->reason != KO_RUNNABLE) {
         return foil->reason == KO_TARGET_EMPTY ? KO_FOIL_ABSENT : KO_FOIL_MERGES;
+    }
+    if (score == KO_SCORE_WHOLE_ANSWER) {
+        return KO_FOIL_NOT_WHOLE;
     }
     if (score == KO_SCORE_FIRST_TOKEN && foil->n_blank > 0) {
         return KO_FOIL_BLANK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which token of an answer is scored. */
+/* Which tokens of an answer are scored. */
 #ifndef KO_PROMPTS_ANSWER_H
 #define KO_PROMPTS_ANSWER_H
 
@@ -15,7 +15,8 @@
 #define KO_SCORES(X)                                                                               \
     X(KO_SCORE_FIRST_TOKEN, "first-token")                                                         \
     X(KO_SCORE_FIRST_TEXT, "first-text")                                                           \
-    X(KO_SCORE_RAW_FIRST_TOKEN, "raw-first-token")
+    X(KO_SCORE_RAW_FIRST_TOKEN, "raw-first-token")                                                 \
+    X(KO_SCORE_WHOLE_ANSWER, "whole-answer")
 
 enum ko_score {
 #define X(name, word) name,
@@ -24,6 +25,19 @@ enum ko_score {
         KO_N_SCORES
 };
 extern const char *const ko_score_words[KO_N_SCORES];
+
+/* Whether the rows of a whole answer are targets. X(NAME, word in the spec and in the cube) */
+#define KO_ANSWER_ROWS(X)                                                                          \
+    X(KO_ANSWER_ROWS_CLEAN, "clean")     /* no; they read what the knocked-out prompt left */      \
+    X(KO_ANSWER_ROWS_KNOCKED, "knocked") /* each, wherever the prompt's last position is one */
+
+enum ko_answer_rows {
+#define X(name, word) name,
+    KO_ANSWER_ROWS(X)
+#undef X
+        KO_N_ANSWER_ROWS
+};
+extern const char *const ko_answer_rows_words[KO_N_ANSWER_ROWS];
 
 /* Whether a foil is scored for a model and prompt, or why not. X(NAME, sentence) */
 #define KO_FOILS(X)                                                                                \
@@ -34,7 +48,8 @@ extern const char *const ko_score_words[KO_N_SCORES];
     X(KO_FOIL_OTHER_BLANKS, "other tokens of white space than the answer's come before its text")  \
     X(KO_FOIL_MERGES, "it merges with the prompt")                                                 \
     X(KO_FOIL_OUTSIDE_VOCABULARY, "its token is outside the model's vocabulary")                   \
-    X(KO_FOIL_REFUSED, "the tokenizer refuses its text")
+    X(KO_FOIL_REFUSED, "the tokenizer refuses its text")                                           \
+    X(KO_FOIL_NOT_WHOLE, "whole answers are scored without foils")
 
 enum ko_foil {
 #define X(name, sentence) name,
@@ -50,14 +65,14 @@ KO_MUST_CHECK enum ko_code ko_prompt_encode(struct ko_tokenizer *tokenizer, cons
                                             size_t n_bytes, struct ko_encoding *out,
                                             struct ko_error *err);
 
-/* The tokens that a trimmed answer adds to its prompt: the leading tokens of white space alone, and
-   the first token with text. */
+/* The tokens that a trimmed answer adds to its prompt. */
 struct ko_answer {
     /* KO_RUNNABLE; or KO_TARGET_EMPTY, KO_TARGET_MERGES, KO_TEXT_REFUSED: the rest is zero. */
     enum ko_reason reason;
-    int32_t *blank; /* [n_blank]; owned */
-    int32_t n_blank;
-    int32_t text; /* -1: no token has text */
+    int32_t *token; /* [n]; owned */
+    int32_t n;
+    int32_t n_blank; /* the first of them are white space alone */
+    int32_t text;    /* the first with text; -1: there is none */
 };
 
 /* The tokens of encode(text + " " + answer) after `prompt`, the encoding of `text`. Free with

@@ -224,6 +224,32 @@ static enum ko_code append_tokens(struct ko_prompt *p, const int32_t *token, int
     return KO_OK;
 }
 
+/* Sets all tokens of the answer as scored ones, or the reason why they cannot be run. */
+static enum ko_code place_whole(const struct ko_audit *audit, const struct ko_answer *answer,
+                                struct ko_prompt *p, struct ko_error *err)
+{
+    const int64_t n_rows = (int64_t)p->n_tokens + answer->n - 1;
+    for (int32_t k = 0; k < answer->n; k++) {
+        if (answer->token[k] >= audit->vocabulary) {
+            p->reason = KO_TOKEN_OUTSIDE_VOCABULARY;
+            return KO_OK;
+        }
+    }
+    if (n_rows > KO_PROMPT_TOKENS || (audit->max_tokens > 0 && n_rows > audit->max_tokens)) {
+        p->reason = KO_ANSWER_TOO_LONG;
+        return KO_OK;
+    }
+    const size_t n_rest = (size_t)answer->n - 1;
+    p->rest = ko_new(n_rest, sizeof *p->rest, err);
+    if (!p->rest) {
+        return KO_E_MEMORY;
+    }
+    memcpy(p->rest, answer->token + 1, n_rest * sizeof *p->rest);
+    p->n_rest = (int32_t)n_rest;
+    p->target = answer->token[0];
+    return KO_OK;
+}
+
 /* Sets the answer's scored token, or the reason why there is no such token. */
 static enum ko_code place_answer(const struct ko_audit *audit, const struct ko_answer *answer,
                                  struct ko_prompt *p, struct ko_error *err)
@@ -233,13 +259,16 @@ static enum ko_code place_answer(const struct ko_audit *audit, const struct ko_a
     if (p->reason != KO_RUNNABLE) {
         return KO_OK;
     }
+    if (audit->score == KO_SCORE_WHOLE_ANSWER) {
+        return place_whole(audit, answer, p, err);
+    }
     if (!raw &&
         (answer->text < 0 || (answer->n_blank > 0 && audit->score != KO_SCORE_FIRST_TEXT))) {
         p->reason = KO_TARGET_BLANK;
         return KO_OK;
     }
     if (!raw && answer->n_blank > 0) {
-        enum ko_code code = append_tokens(p, answer->blank, answer->n_blank, err);
+        enum ko_code code = append_tokens(p, answer->token, answer->n_blank, err);
         if (code != KO_OK) {
             return code;
         }
@@ -337,6 +366,7 @@ enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact 
     }
     if (p.reason) {
         free(p.in_subject);
+        free(p.rest);
         p = (struct ko_prompt){
             .reason = p.reason, .id = p.id, .n_tokens = p.n_tokens, .token = p.token};
     }
@@ -352,6 +382,7 @@ void ko_prompt_free(struct ko_prompt *prompt)
     free(prompt->id);
     free(prompt->token);
     free(prompt->in_subject);
+    free(prompt->rest);
     for (int32_t i = 0; i < prompt->n_spans; i++) {
         free(prompt->span[i].name);
     }

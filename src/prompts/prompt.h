@@ -37,13 +37,39 @@ struct ko_prompt {
     /* The last tokens: the answer's leading tokens of white space, which `first-text` puts before
        the scored token. */
     int32_t n_appended;
-    int32_t target;    /* the answer's scored token */
+    int32_t target; /* the answer's scored token; its first one with `whole-answer` */
+    /* The answer's other scored tokens, with `whole-answer` alone. The target and all of them but
+       the last follow the prompt as rows of their own, which no token set knows. */
+    int32_t *rest; /* [n_rest]; owned */
+    int32_t n_rest;
     bool target_blank; /* the target is white space alone (`raw-first-token`) */
     int32_t foil;      /* the wrong answer's scored token; -1 unless KO_FOIL_SCORED */
     enum ko_foil foil_state;
     struct ko_token_span *span;
     int32_t n_spans;
 };
+
+/* Rows of a forward pass: T, and those of the answer. */
+static inline int32_t ko_prompt_n_rows(const struct ko_prompt *prompt)
+{
+    return prompt->n_tokens + prompt->n_rest;
+}
+/* Scored tokens of the answer. */
+static inline int32_t ko_prompt_n_scored(const struct ko_prompt *prompt)
+{
+    return 1 + prompt->n_rest;
+}
+/* The k-th scored token. Row n_tokens - 1 + k predicts it. */
+static inline int32_t ko_prompt_scored(const struct ko_prompt *prompt, int32_t k)
+{
+    return k == 0 ? prompt->target : prompt->rest[k - 1];
+}
+/* The token of a row, [ko_prompt_n_rows]. */
+static inline int32_t ko_prompt_row_token(const struct ko_prompt *prompt, int32_t row)
+{
+    return row < prompt->n_tokens ? prompt->token[row]
+                                  : ko_prompt_scored(prompt, row - prompt->n_tokens);
+}
 
 struct ko_audit {
     struct ko_tokenizer *tokenizer; /* borrowed */
@@ -59,8 +85,8 @@ struct ko_audit {
 
 /* Subject: the tokens that overlap, by character offset, the first occurrence of the trimmed
    subject. A token of white space alone never belongs to it. Target: the first token of
-   encode(prompt + " " + trimmed answer) after encode(prompt). If that token is white space, the rule
-   decides (docs/semantics.md). If encode(prompt) is not a prefix, the reason is KO_TARGET_MERGES.
+   encode(prompt + " " + trimmed answer) after encode(prompt), with `whole-answer` all of them. If the
+   first is white space, the rule decides (docs/semantics.md). If encode(prompt) is not a prefix, the reason is KO_TARGET_MERGES.
    Returns KO_OK for a prompt that cannot be run, with its reason; it fails only for lack of memory
    and broken input. Free with ko_prompt_free. */
 KO_MUST_CHECK enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact *fact,

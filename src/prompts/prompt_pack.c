@@ -18,7 +18,11 @@ void ko_prompt_pack(const struct ko_prompt *p, struct ko_bytes *to)
     ko_put_blob(to, p->in_subject, p->in_subject ? n : 0);
     ko_put_int(to, p->n_appended);
     ko_put_int(to, p->target);
-    ko_put_int(to, p->target_blank);
+    /* In one number, so that prompts with one scored token keep the bytes that plans are hashed by. */
+    ko_put_int(to, p->target_blank + 2 * (int64_t)p->n_rest);
+    if (p->n_rest > 0) {
+        ko_put_blob(to, p->rest, (size_t)p->n_rest * sizeof *p->rest);
+    }
     ko_put_int(to, p->foil);
     ko_put_int(to, p->foil_state);
     ko_put_int(to, p->n_spans);
@@ -39,6 +43,26 @@ static size_t get_count(struct ko_bytes *from, size_t item_bytes)
         return 0;
     }
     return (size_t)n;
+}
+
+/* target_blank and the rest of the answer. */
+static enum ko_code unpack_rest(struct ko_bytes *from, struct ko_prompt *p, struct ko_error *err)
+{
+    const int64_t number = ko_get_int(from), n = number / 2;
+    p->target_blank = number % 2 != 0;
+    if (number < 0 || n > INT32_MAX || (uint64_t)n > from->left / sizeof *p->rest) {
+        from->broken = 1;
+    }
+    if (from->broken || n == 0) {
+        return KO_OK;
+    }
+    p->rest = ko_new((size_t)n, sizeof *p->rest, err);
+    if (!p->rest) {
+        return KO_E_MEMORY;
+    }
+    p->n_rest = (int32_t)n;
+    ko_get_blob(from, p->rest, (size_t)n * sizeof *p->rest);
+    return KO_OK;
 }
 
 static enum ko_code unpack_spans(struct ko_bytes *from, struct ko_prompt *p, struct ko_error *err)
@@ -85,10 +109,12 @@ enum ko_code ko_prompt_unpack(struct ko_bytes *from, struct ko_prompt *out, stru
     ko_get_blob(from, p.in_subject, p.in_subject ? n : 0);
     p.n_appended = (int32_t)ko_get_int(from);
     p.target = (int32_t)ko_get_int(from);
-    p.target_blank = ko_get_int(from) != 0;
+    code = unpack_rest(from, &p, err);
     p.foil = (int32_t)ko_get_int(from);
     p.foil_state = (enum ko_foil)ko_get_int(from);
-    code = unpack_spans(from, &p, err);
+    if (code == KO_OK) {
+        code = unpack_spans(from, &p, err);
+    }
 done:
     if (from->broken) {
         code = ko_fail(err, KO_E_FAILED, "a message between ranks is broken: a prompt is cut off");

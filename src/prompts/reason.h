@@ -20,7 +20,8 @@
     X(KO_TEXT_REFUSED, 10,                                                                         \
       "the tokenizer refuses the text (too long, too hard for its expressions, or a character "    \
       "that "                                                                                      \
-      "it lacks)")
+      "it lacks)")                                                                                 \
+    X(KO_ANSWER_TOO_LONG, 11, "prompt and whole answer longer than the model's positions")
 
 enum ko_reason {
 #define X(name, code, sentence) name = code,

@@ -10,6 +10,7 @@
 
 #include "src/base/memory.h"
 #include "src/cube/read/read.h"
+#include "src/forward/record.h"
 
 /* The clean runs in the order of the cube's axes. */
 struct content {
@@ -18,9 +19,24 @@ struct content {
     struct ko_evaluation runs; /* the arrays alone: [model, eval_prompt] */
 };
 
-/* Allocates the arrays of n runs. Free with ko_evaluation_free, also after a failure. */
-static enum ko_code new_runs(size_t n, struct ko_evaluation *runs, struct ko_error *err)
+/* Allocates the arrays of n runs, whose answers have n_answer_tokens tokens at most. Free with
+   ko_evaluation_free, also after a failure. */
+static enum ko_code new_runs(size_t n, int32_t n_answer_tokens, struct ko_evaluation *runs,
+                             struct ko_error *err)
 {
+    size_t n_tokens = 0;
+    enum ko_code code =
+        ko_multiply(n, (size_t)n_answer_tokens, &n_tokens, "tokens of answers", err);
+    if (code != KO_OK) {
+        return code;
+    }
+    runs->n_answer_tokens = n_answer_tokens;
+    runs->answer = n_tokens > 0 ? ko_new(n_tokens, sizeof *runs->answer, err) : NULL;
+    if (n_tokens > 0 && !runs->answer) {
+        return KO_E_MEMORY;
+    }
+    runs->answer_rank = ko_new(n, sizeof *runs->answer_rank, err);
+    runs->answer_hash = ko_new(n, sizeof *runs->answer_hash, err);
     runs->logprob = ko_new(n, sizeof *runs->logprob, err);
     runs->target_rank = ko_new(n, sizeof *runs->target_rank, err);
     runs->top1_id = ko_new(n, sizeof *runs->top1_id, err);
@@ -28,7 +44,7 @@ static enum ko_code new_runs(size_t n, struct ko_evaluation *runs, struct ko_err
     runs->target = ko_new(n, sizeof *runs->target, err);
     runs->tokens_hash = ko_new(n, sizeof *runs->tokens_hash, err);
     return runs->logprob && runs->target_rank && runs->top1_id && runs->reason && runs->target &&
-                   runs->tokens_hash
+                   runs->tokens_hash && runs->answer_rank && runs->answer_hash
                ? KO_OK
                : KO_E_MEMORY;
 }
@@ -36,6 +52,48 @@ static enum ko_code new_runs(size_t n, struct ko_evaluation *runs, struct ko_err
 static uint64_t hash_tokens(const int32_t *token, int32_t n)
 {
     return XXH3_64bits(token, (size_t)n * sizeof *token);
+}
+
+/* The hash of an answer's tokens and the next one. */
+static uint64_t add_token(uint64_t hash, int32_t token)
+{
+    return XXH3_64bits_withSeed(&token, sizeof token, hash);
+}
+
+/* The hashes of one model's whole answers. */
+static enum ko_code read_answer_ids(struct ko_cube_view *view, int32_t model,
+                                    struct content *content, struct ko_error *err)
+{
+    const int64_t n = (int64_t)content->axes->eval_prompt.n;
+    const int64_t width = content->axes->n_answer_tokens;
+    if (width == 0) {
+        return KO_OK;
+    }
+    int32_t *id = ko_new((size_t)(n * width), sizeof *id, err);
+    enum ko_code code =
+        id ? ko_cube_view_read_int(view, "eval_answer_id", model, id, n * width, err) : KO_E_MEMORY;
+    for (int64_t k = 0; code == KO_OK && k < n; k++) {
+        uint64_t *hash = &content->runs.answer_hash[model * n + k];
+        for (int64_t i = 0; i < width && id[k * width + i] >= 0; i++) {
+            *hash = add_token(*hash, id[k * width + i]);
+        }
+    }
+    free(id);
+    return code;
+}
+
+/* The tokens of whole answers, and the rank by which each answer is correct. */
+static enum ko_code read_answers(struct ko_cube_view *view, size_t n, struct ko_evaluation *runs,
+                                 struct ko_error *err)
+{
+    const int32_t each = runs->n_answer_tokens;
+    const enum ko_code code = runs->answer ? ko_cube_view_answers(view, runs->answer, err) : KO_OK;
+    for (size_t k = 0; code == KO_OK && k < n; k++) {
+        runs->answer_rank[k] = runs->answer && runs->target_rank[k] >= 1
+                                   ? ko_answer_worst_rank(runs->answer + k * (size_t)each, each)
+                                   : runs->target_rank[k];
+    }
+    return code;
 }
 
 /* One model's answers and the hashes of its prompts' tokens. */
@@ -79,7 +137,7 @@ static enum ko_code read_content(const char *path, struct ko_cube_view *view,
         return code;
     }
     struct ko_evaluation *runs = &content->runs;
-    code = new_runs(n, runs, err);
+    code = new_runs(n, content->axes->n_answer_tokens, runs, err);
     if (code != KO_OK) {
         return code;
     }
@@ -88,8 +146,14 @@ static enum ko_code read_content(const char *path, struct ko_cube_view *view,
     if (code == KO_OK) {
         code = ko_cube_view_read_strings(view, "eval_prompt_text", &content->text, err);
     }
+    if (code == KO_OK) {
+        code = read_answers(view, n, runs, err);
+    }
     for (size_t m = 0; code == KO_OK && m < content->axes->model.n; m++) {
         code = read_tokens(view, (int32_t)m, content, err);
+        if (code == KO_OK) {
+            code = read_answer_ids(view, (int32_t)m, content, err);
+        }
     }
     for (size_t k = 0; code == KO_OK && k < n; k++) {
         if (runs->reason[k] == KO_RUNNABLE && runs->target_rank[k] < 1) {
@@ -161,6 +225,13 @@ static void copy_fact(const struct content *content, size_t at, int32_t fact,
         out->reason[to] = content->runs.reason[from];
         out->target[to] = content->runs.target[from];
         out->tokens_hash[to] = content->runs.tokens_hash[from];
+        out->answer_hash[to] = content->runs.answer_hash[from];
+        out->answer_rank[to] = content->runs.answer_rank[from];
+        const size_t each = (size_t)out->n_answer_tokens;
+        if (each > 0) {
+            memcpy(out->answer + to * each, content->runs.answer + from * each,
+                   each * sizeof *out->answer);
+        }
     }
 }
 
@@ -265,7 +336,7 @@ enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs
             ko_multiply(evaluation.model.n, (size_t)inputs->n_facts, &n, "models x prompts", err);
     }
     if (code == KO_OK) {
-        code = new_runs(n, &evaluation, err);
+        code = new_runs(n, content.runs.n_answer_tokens, &evaluation, err);
     }
     if (code == KO_OK) {
         code = arrange_facts(path, &content, inputs, &evaluation, err);
@@ -290,6 +361,9 @@ void ko_evaluation_free(struct ko_evaluation *evaluation)
     free(evaluation->reason);
     free(evaluation->target);
     free(evaluation->tokens_hash);
+    free(evaluation->answer_hash);
+    free(evaluation->answer_rank);
+    free(evaluation->answer);
     ko_strings_free(&evaluation->tokenizer_fingerprint);
     ko_strings_free(&evaluation->content_hash);
     *evaluation = (struct ko_evaluation){0};
@@ -297,18 +371,24 @@ void ko_evaluation_free(struct ko_evaluation *evaluation)
 
 enum ko_code ko_evaluation_of_plan(const struct ko_evaluation *evaluation,
                                    const struct ko_plan *plan, float **logprob, int32_t **rank,
-                                   int32_t **top1, struct ko_error *err)
+                                   int32_t **top1, struct ko_answer_metrics **answer,
+                                   struct ko_error *err)
 {
     const size_t n_facts = (size_t)plan->n_facts, n = (size_t)plan->n_models * n_facts;
+    const size_t each = (size_t)plan->n_answer_tokens;
+    const size_t n_before = (size_t)evaluation->n_answer_tokens;
     *logprob = ko_new(n, sizeof **logprob, err);
     *rank = ko_new(n, sizeof **rank, err);
     *top1 = ko_new(n, sizeof **top1, err);
-    if (!*logprob || !*rank || !*top1) {
+    *answer = each > 0 ? ko_new(n * each, sizeof **answer, err) : NULL;
+    if (!*logprob || !*rank || !*top1 || (each > 0 && !*answer)) {
         free(*logprob);
         free(*rank);
         free(*top1);
+        free(*answer);
         *logprob = NULL;
         *rank = *top1 = NULL;
+        *answer = NULL;
         return KO_E_MEMORY;
     }
     for (int32_t m = 0; m < plan->n_models; m++) {
@@ -318,6 +398,11 @@ enum ko_code ko_evaluation_of_plan(const struct ko_evaluation *evaluation,
             (*logprob)[to] = from < 0 ? NAN : evaluation->logprob[at];
             (*rank)[to] = from < 0 ? -1 : evaluation->target_rank[at];
             (*top1)[to] = from < 0 ? -1 : evaluation->top1_id[at];
+            for (size_t k = 0; k < each; k++) {
+                (*answer)[to * each + k] = from < 0 || k >= n_before
+                                               ? ko_no_answer_metrics
+                                               : evaluation->answer[at * n_before + k];
+            }
         }
     }
     return KO_OK;
@@ -327,6 +412,15 @@ const char *ko_evaluation_content_hash(const struct ko_evaluation *evaluation, c
 {
     const ptrdiff_t at = ko_strings_find(&evaluation->model, model);
     return at < 0 ? "" : evaluation->content_hash.item[at];
+}
+
+static uint64_t hash_answer(const struct ko_prompt *prompt)
+{
+    uint64_t hash = 0;
+    for (int32_t k = 0; k < ko_prompt_n_scored(prompt); k++) {
+        hash = add_token(hash, ko_prompt_scored(prompt, k));
+    }
+    return hash;
 }
 
 /* How a prompt differs from what was evaluated; NULL: it does not. */
@@ -341,6 +435,9 @@ static const char *describe_difference(const struct ko_evaluation *evaluation, s
     }
     if (evaluation->tokens_hash[at] != hash_tokens(prompt->token, prompt->n_tokens)) {
         return "has other tokens";
+    }
+    if (evaluation->answer && evaluation->answer_hash[at] != hash_answer(prompt)) {
+        return "has another answer";
     }
     return evaluation->target[at] == prompt->target ? NULL : "has another answer";
 }

@@ -15,10 +15,15 @@ struct ko_evaluation {
     int32_t n_facts;         /* of the inputs */
     float *logprob;          /* [model.n * n_facts], like the arrays below; NaN where not run */
     int32_t *target_rank;    /* -1 where not run */
+    int32_t *answer_rank;    /* the largest of any scored token, by which answers are correct */
+    /* [model.n * n_facts, n_answer_tokens] the tokens of whole answers; NULL: one was scored */
+    struct ko_answer_metrics *answer;
+    int32_t n_answer_tokens;
     int32_t *top1_id;
     uint8_t *reason;       /* why a prompt was not run */
     int32_t *target;       /* the answer's token, -1 where not run */
     uint64_t *tokens_hash; /* XXH3-64 of the prompt's token ids */
+    uint64_t *answer_hash; /* of a whole answer's token ids */
     struct ko_strings tokenizer_fingerprint, content_hash; /* [model.n]; hash "": not known */
 };
 
@@ -29,11 +34,12 @@ KO_MUST_CHECK enum ko_code ko_evaluation_read(const char *path, const struct ko_
                                               struct ko_evaluation *out, struct ko_error *err);
 void ko_evaluation_free(struct ko_evaluation *evaluation); /* leaves {0} */
 
-/* The rows of the plan's models, in the plan's order: three arrays [n_models * n_facts]. free()
-   each. */
+/* The rows of the plan's models, in the plan's order: three arrays [n_models * n_facts], and the
+   tokens of whole answers, [.., plan->n_answer_tokens], NULL where one is scored. free() each. */
 KO_MUST_CHECK enum ko_code ko_evaluation_of_plan(const struct ko_evaluation *evaluation,
                                                  const struct ko_plan *plan, float **logprob,
                                                  int32_t **rank, int32_t **top1,
+                                                 struct ko_answer_metrics **answer,
                                                  struct ko_error *err);
 
 /* Checks that the evaluation ran the same tokens and answers as the plan's prompts have. KO_E_INPUT

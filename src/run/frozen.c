@@ -95,12 +95,19 @@ static enum ko_code read_view(struct ko_cube_view *view, const char *path, struc
     if (!ko_cube_view_has(view, "selected")) {
         return KO_OK;
     }
-    const char *score = ko_cube_view_attribute(view, "score");
-    if (score && strcmp(score, ko_score_words[inputs->spec->score]) != 0) {
-        return ko_fail(err, KO_E_INPUT,
-                       "%s: prompts.score is '%s' in the cube and '%s' in this run, start a new "
-                       "cube or use --overwrite",
-                       path, score, ko_score_words[inputs->spec->score]);
+    const struct {
+        const char *attribute, *key, *wanted;
+    } rule[] = {
+        {"score", "prompts.score", ko_score_words[inputs->spec->score]},
+        {"answer_rows", "prompts.answer-rows", ko_answer_rows_words[inputs->spec->answer_rows]}};
+    for (size_t k = 0; k < sizeof rule / sizeof rule[0]; k++) {
+        const char *stored = ko_cube_view_attribute(view, rule[k].attribute);
+        if (stored && strcmp(stored, rule[k].wanted) != 0) {
+            return ko_fail(err, KO_E_INPUT,
+                           "%s: %s is '%s' in the cube and '%s' in this run, start a new cube or "
+                           "use --overwrite",
+                           path, rule[k].key, stored, rule[k].wanted);
+        }
     }
     if (axes->model.n != n_models || axes->eval_prompt.n != n_facts ||
         axes->n_blocks != (int32_t)n_blocks) {

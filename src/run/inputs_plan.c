@@ -249,7 +249,7 @@ enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind ki
                                       .n_models = parts.n_models,
                                       .facts = inputs->facts,
                                       .prompt = parts.prompt,
-                                      .rank = evaluation ? evaluation->target_rank : NULL,
+                                      .rank = evaluation ? evaluation->answer_rank : NULL,
                                       .ranked_models = evaluation ? &evaluation->model : NULL,
                                       .selected = kind == KO_PLAN_SWEEP ? inputs->selected : NULL,
                                       .warnings = warnings};
@@ -279,6 +279,7 @@ enum ko_code ko_inputs_plan_axes(const struct ko_inputs *inputs, struct ko_plan_
         axes->n_models = parts.n_models;
         axes->prompt = parts.prompt;
         axes->score = inputs->spec->score;
+        axes->answer_rows = inputs->spec->answer_rows;
         axes->facts = inputs->facts;
         axes->n_files = inputs->spec->prompt_files.n;
         code = ko_plan_from_axes(axes, out, err);

@@ -96,6 +96,7 @@ struct content {
     struct ko_tokenizer **tokenizer;
     float *logprob;
     int32_t *rank, *top1;
+    struct ko_answer_metrics *answer;
     struct ko_cube_evaluation evaluation;
     struct earlier earlier;
 };
@@ -106,6 +107,7 @@ static void free_content(struct content *content)
     free(content->logprob);
     free(content->rank);
     free(content->top1);
+    free(content->answer);
     free_earlier(&content->earlier);
 }
 
@@ -124,12 +126,12 @@ static enum ko_code fill_content(const struct ko_inputs *inputs, const struct ko
         return KO_OK;
     }
     enum ko_code code = ko_evaluation_of_plan(evaluation, plan, &content->logprob, &content->rank,
-                                              &content->top1, err);
+                                              &content->top1, &content->answer, err);
     if (code == KO_OK) {
         code = start_earlier(plan, evaluation, &content->earlier, err);
     }
-    content->evaluation =
-        (struct ko_cube_evaluation){content->logprob, content->rank, content->top1};
+    content->evaluation = (struct ko_cube_evaluation){content->logprob, content->rank,
+                                                      content->top1, content->answer};
     out->evaluation = &content->evaluation;
     out->content_hash = content->earlier.content_hash;
     return code;

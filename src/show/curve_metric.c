@@ -131,6 +131,25 @@ static enum ko_code subtract_foils(const struct ko_cube_part *part, int32_t mode
     return code;
 }
 
+/* Of whole answers, the largest rank of any token: the answer is first where all its tokens are. */
+static enum ko_code rank_answers(const struct ko_cube_part *part, int32_t model,
+                                 struct ko_curve_values *values, struct ko_error *err)
+{
+    const int32_t n = part->axes->n_answer_tokens;
+    const int64_t n_ranks = part->n_values * n;
+    int32_t *rank = ko_new((size_t)n_ranks, sizeof *rank, err);
+    enum ko_code code =
+        rank ? ko_cube_view_read_int(part->view, part->heat ? "heat_answer_rank" : "answer_rank",
+                                     model, rank, n_ranks, err)
+             : KO_E_MEMORY;
+    for (int64_t k = 0; code == KO_OK && k < n_ranks; k++) {
+        double *worst = &values->value[k / n];
+        *worst = *worst >= 1 ? fmax(*worst, rank[k]) : *worst;
+    }
+    free(rank);
+    return code;
+}
+
 enum ko_code ko_curve_values_read(const struct ko_cube_part *part, int32_t model,
                                   enum ko_curve_metric metric, struct ko_curve_values *out,
                                   struct ko_error *err)
@@ -140,6 +159,9 @@ enum ko_code ko_curve_values_read(const struct ko_cube_part *part, int32_t model
     enum ko_code code = ko_cube_part_statuses(part, model, &values.status, err);
     if (code == KO_OK) {
         code = ko_cube_part_doubles(part, name, model, &values.value, err);
+    }
+    if (code == KO_OK && metric == KO_CURVE_HIT && part->axes->n_answer_tokens > 0) {
+        code = rank_answers(part, model, &values, err);
     }
     if (code == KO_OK && uses_clean(metric)) {
         code = ko_cube_part_clean(part, name, model, &values.clean, err);

@@ -23,6 +23,28 @@ struct clean_runs {
     size_t n;
 };
 
+/* Whole answers are ranked first where greedy decoding gives them: rank [models x prompts] becomes the
+   largest of any token. */
+static enum ko_code rank_answers(struct ko_cube_view *view, size_t n, int32_t *rank,
+                                 struct ko_error *err)
+{
+    const size_t each = (size_t)ko_cube_view_axes(view)->n_answer_tokens;
+    size_t n_tokens = 0;
+    enum ko_code code = ko_multiply(n, each, &n_tokens, "tokens of answers", err);
+    if (code != KO_OK || each == 0) {
+        return code;
+    }
+    struct ko_answer_metrics *answer = ko_new(n_tokens, sizeof *answer, err);
+    code = answer ? ko_cube_view_answers(view, answer, err) : KO_E_MEMORY;
+    for (size_t k = 0; code == KO_OK && k < n; k++) {
+        if (rank[k] >= 1) {
+            rank[k] = ko_answer_worst_rank(answer + k * each, (int32_t)each);
+        }
+    }
+    free(answer);
+    return code;
+}
+
 /* values [n]: a buffer. */
 static enum ko_code measure_accuracy(const struct ko_curve_query *query,
                                      const struct clean_runs *runs, double *values,
@@ -129,6 +151,9 @@ enum ko_code ko_show_evaluation(struct ko_cube_view *view, const struct ko_curve
     code = logprob && rank && values && accuracy ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
         code = ko_cube_view_evaluation(view, logprob, rank, NULL, NULL, err);
+    }
+    if (code == KO_OK) {
+        code = rank_answers(view, n_all, rank, err);
     }
     for (size_t m = 0; code == KO_OK && m < axes->model.n; m++) {
         if (filter->model[m]) {

@@ -132,11 +132,12 @@ struct ko_spec {
     char *file;
     struct ko_spec_model *model; /* every model that the spec declares, in order */
     size_t n_models;
-    struct ko_strings prompt_files; /* paths; in order of first use */
-    enum ko_score score;            /* which token of an answer is scored, for all prompts */
-    enum ko_over over;              /* which layers the windows of all blocks count */
-    enum ko_style style;            /* of the windows of all blocks */
-    struct ko_window_lists lists;   /* KO_STYLE_LISTED: the windows; else {0} */
+    struct ko_strings prompt_files;  /* paths; in order of first use */
+    enum ko_score score;             /* which tokens of an answer are scored, for all prompts */
+    enum ko_answer_rows answer_rows; /* of whole answers, for all prompts */
+    enum ko_over over;               /* which layers the windows of all blocks count */
+    enum ko_style style;             /* of the windows of all blocks */
+    struct ko_window_lists lists;    /* KO_STYLE_LISTED: the windows; else {0} */
     struct ko_spec_block *block;
     size_t n_blocks;
     char *evaluation; /* path or NULL */

@@ -6,7 +6,8 @@
 #include "src/base/text.h"
 #include "src/spec/spec_read.h"
 
-static const char *const prompt_keys[] = {"file", "select", "sample", "score"};
+static const char *const prompt_keys[] = {"file", "select", "sample", "score", "answer-rows"};
+enum { N_PROMPT_KEYS = sizeof prompt_keys / sizeof prompt_keys[0] };
 static const char *const sample_keys[] = {"n", "seed"};
 
 static enum ko_code read_sample(const struct ko_layers *prompts, struct ko_spec_block *block,
@@ -41,24 +42,60 @@ done:
     return code;
 }
 
-/* A spec has one rule, because a prompt is evaluated once for all blocks that sweep it. */
+/* A word of the prompts that all blocks share. */
+struct shared_word {
+    const char *name, *key; /* "score", "prompts.score" */
+    const char *const *words;
+    size_t n_words, usual;
+};
+
+/* A spec has one rule, because a prompt is evaluated once for all blocks that sweep it. *index: the
+   rule of the blocks before, which this block must have too unless it is the first. */
+static enum ko_code read_shared(const struct ko_spec *spec, const struct ko_layers *prompts,
+                                const struct ko_spec_block *block, const struct shared_word *word,
+                                size_t *index, struct ko_error *err)
+{
+    const struct ko_yaml *node = ko_layers_get(prompts, word->name);
+    size_t found = word->usual;
+    enum ko_code code = KO_OK;
+    if (node && !ko_spec_is_null(node)) {
+        code = ko_spec_choice(node, word->key, word->words, word->n_words, &found, err);
+    }
+    if (code == KO_OK && block == spec->block) {
+        *index = found;
+    } else if (code == KO_OK && found != *index) {
+        code =
+            ko_yaml_fail(node != NULL ? node : prompts->map[0], err,
+                         "%s: '%s' here and '%s' in the block at %s: a spec has one rule, write "
+                         "it at the top level",
+                         word->key, word->words[found], word->words[*index], spec->block[0].where);
+    }
+    return code;
+}
+
+/* Reads the scoring rule, and what the rows of whole answers are. */
 static enum ko_code read_score(struct ko_spec *spec, const struct ko_layers *prompts,
                                const struct ko_spec_block *block, struct ko_error *err)
 {
-    const struct ko_yaml *node = ko_layers_get(prompts, "score");
-    size_t index = KO_SCORE_FIRST_TOKEN;
-    enum ko_code code = KO_OK;
-    if (node && !ko_spec_is_null(node)) {
-        code = ko_spec_choice(node, "prompts.score", ko_score_words, KO_N_SCORES, &index, err);
+    static const struct shared_word score = {"score", "prompts.score", ko_score_words, KO_N_SCORES,
+                                             KO_SCORE_FIRST_TOKEN};
+    static const struct shared_word rows = {"answer-rows", "prompts.answer-rows",
+                                            ko_answer_rows_words, KO_N_ANSWER_ROWS,
+                                            KO_ANSWER_ROWS_CLEAN};
+    const struct ko_yaml *node = ko_layers_get(prompts, rows.name);
+    size_t at_score = spec->score, at_rows = spec->answer_rows;
+    enum ko_code code = read_shared(spec, prompts, block, &score, &at_score, err);
+    if (code == KO_OK) {
+        code = read_shared(spec, prompts, block, &rows, &at_rows, err);
     }
-    if (code == KO_OK && block == spec->block) {
-        spec->score = (enum ko_score)index;
-    } else if (code == KO_OK && (enum ko_score)index != spec->score) {
-        code =
-            ko_yaml_fail(node != NULL ? node : prompts->map[0], err,
-                         "prompts.score: '%s' here and '%s' in the block at %s: a spec has one "
-                         "rule, write it at the top level",
-                         ko_score_words[index], ko_score_words[spec->score], spec->block[0].where);
+    if (code == KO_OK && node && !ko_spec_is_null(node) && at_score != KO_SCORE_WHOLE_ANSWER) {
+        code = ko_yaml_fail(node, err,
+                            "prompts.answer-rows: only whole answers have rows, write score: "
+                            "whole-answer or leave it out");
+    }
+    if (code == KO_OK) {
+        spec->score = (enum ko_score)at_score;
+        spec->answer_rows = (enum ko_answer_rows)at_rows;
     }
     return code;
 }
@@ -69,7 +106,8 @@ enum ko_code ko_spec_read_prompts(struct ko_spec *spec, const struct ko_spec_sou
 {
     struct ko_layers prompts = {0};
     char *path = NULL;
-    enum ko_code code = ko_layers_under(layers, "prompts", prompt_keys, 4, &prompts, err);
+    enum ko_code code =
+        ko_layers_under(layers, "prompts", prompt_keys, N_PROMPT_KEYS, &prompts, err);
     if (code != KO_OK) {
         goto done;
     }

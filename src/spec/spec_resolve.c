@@ -247,7 +247,11 @@ enum ko_code ko_spec_resolve(struct ko_spec *spec, const struct ko_layers *top,
         add_bos(&out, model);
         ko_text_add(&out, "}\n");
     }
-    ko_text_add(&out, "prompts: {score: %s}\nsweeps:\n", ko_score_words[spec->score]);
+    ko_text_add(&out, "prompts: {score: %s", ko_score_words[spec->score]);
+    if (spec->score == KO_SCORE_WHOLE_ANSWER) {
+        ko_text_add(&out, ", answer-rows: %s", ko_answer_rows_words[spec->answer_rows]);
+    }
+    ko_text_add(&out, "}\nsweeps:\n");
     for (size_t i = 0; i < spec->n_blocks; i++) {
         add_block(&out, spec, &spec->block[i]);
     }

@@ -27,18 +27,20 @@ struct composer {
     struct ko_error *err;
 };
 
-static double trunk_flop(const struct ko_tree_model *m, int32_t n_tokens)
+/* A trunk of n rows, n_scored of them scored. */
+static double trunk_flop(const struct ko_tree_model *m, int32_t n, int32_t n_scored)
 {
-    return n_tokens * m->rest_flop[0] + m->last_flop;
+    return n * m->rest_flop[0] + n_scored * m->last_flop;
 }
 
-/* A branch of n rows. In the stage where it leaves, it takes its parent's projections. It takes the
+/* A branch of n rows, n_scored of them scored. In the stage where it leaves, it takes its parent's projections. It takes the
    parent's convolution and what follows it too, unless it computes its own (conv). */
-static double branch_flop(const struct ko_tree_model *m, int32_t n, int32_t leaves_at, bool conv)
+static double branch_flop(const struct ko_tree_model *m, int32_t n, int32_t n_scored,
+                          int32_t leaves_at, bool conv)
 {
     const double after_conv =
         conv ? ko_plan_stage_of(&m->plan->model[m->model], leaves_at).flop[1] : 0;
-    return n * (m->rest_flop[leaves_at + 1] + after_conv) + m->last_flop;
+    return n * (m->rest_flop[leaves_at + 1] + after_conv) + n_scored * m->last_flop;
 }
 
 static double bundle_flop(const struct ko_tree *tree, const struct ko_tree_bundle *bundle)
@@ -50,8 +52,8 @@ static double bundle_flop(const struct ko_tree *tree, const struct ko_tree_bundl
     double flop = 0.0;
     for (int32_t i = 0; bundle->n_branches > 0 && i < tree->model->plan->n_sizes; i++) {
         if (windows[i] && !ko_tree_is_clean(tree, group, i, bundle->start)) {
-            flop += branch_flop(tree->model, group->branch_rows, ko_tree_leaves_at(tree, bundle, i),
-                                conv);
+            flop += branch_flop(tree->model, group->branch_rows, tree->n_scored,
+                                ko_tree_leaves_at(tree, bundle, i), conv);
         }
     }
     return flop;
@@ -63,7 +65,7 @@ static double donors_flop(const struct ko_tree *tree)
     for (int32_t d = 0; d < tree->n_donors; d++) {
         const struct ko_prompt *prompt =
             ko_plan_prompt(tree->model->plan, tree->model->model, tree->donor[d]);
-        flop += trunk_flop(tree->model, prompt->n_tokens);
+        flop += trunk_flop(tree->model, prompt->n_tokens, 1);
     }
     return flop;
 }
@@ -98,7 +100,7 @@ static struct share measure_prompt(const struct ko_tree *tree)
             share.smallest_budget = tree->n_trunk_rows + walk.bundle.n_rows;
         }
     }
-    double trunk = trunk_flop(tree->model, tree->n_tokens);
+    double trunk = trunk_flop(tree->model, tree->n_rows, tree->n_scored);
     share.n_rows += share.n_waves * tree->n_trunk_rows;
     share.flop += share.n_waves * (trunk + donors_flop(tree));
     share.separate_flop = (double)share.n_cells * trunk;
@@ -221,19 +223,19 @@ enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan, int32_t mode
 enum ko_code ko_batches_raise_budget(struct ko_plan *plan, int32_t model, bool *raised,
                                      struct ko_error *err)
 {
-    int64_t n_tokens = 0;
+    int64_t n_rows = 0;
     int32_t smallest = 0;
     *raised = false;
     for (int32_t f = 0; f < plan->n_facts; f++) {
         const struct ko_prompt *prompt = ko_plan_prompt(plan, model, f);
-        if (prompt->reason == KO_RUNNABLE && prompt->n_tokens > n_tokens) {
-            n_tokens = prompt->n_tokens;
+        if (prompt->reason == KO_RUNNABLE && ko_prompt_n_rows(prompt) > n_rows) {
+            n_rows = ko_prompt_n_rows(prompt);
         }
     }
     /* A trunk and a branch for each size are the most that must stay together, and a trunk for each
        donor. */
     const int64_t n_donors = plan->reference ? (int64_t)plan->n_routes * plan->n_classes : 0;
-    if (n_tokens * (1 + n_donors + plan->n_sizes) <= plan->model[model].row_budget) {
+    if (n_rows * (1 + n_donors + plan->n_sizes) <= plan->model[model].row_budget) {
         return KO_OK;
     }
     const enum ko_code code = ko_batches_smallest_budget(plan, model, &smallest, err);

@@ -46,7 +46,9 @@ static double window_layers(const struct ko_plan *plan)
 
 static double cube_bytes(const struct ko_plan *plan)
 {
-    double metric_bytes = (double)ko_stored_metrics_bytes(plan->has_foils);
+    const double metric_bytes =
+        (double)(ko_stored_metrics_bytes(plan->has_foils) +
+                 (size_t)plan->n_answer_tokens * sizeof(struct ko_answer_metrics));
     double value_bytes = metric_bytes + (ko_plan_mixes_vacuous(plan) ? 1.0 : 0.0);
     double eval_bytes = 17.0; /* eval_*, reason_code */
     double models = plan->n_models;
@@ -68,7 +70,7 @@ int32_t ko_plan_largest_wave(const struct ko_plan *plan, const struct ko_batches
     double rows = 0.0;
     for (int32_t f = 0; f < plan->n_facts; f++) {
         const struct ko_prompt *prompt = ko_plan_prompt(plan, m, f);
-        rows += prompt->reason == KO_RUNNABLE ? prompt->n_tokens : 0;
+        rows += prompt->reason == KO_RUNNABLE ? ko_prompt_n_rows(prompt) : 0;
     }
     for (int32_t i = 0; i < batches->n; i++) {
         if (batches->batch[i].model == m) {

@@ -151,7 +151,7 @@ static enum ko_code find_group(struct ko_tree *tree, int32_t intervention, int32
     tree->group[n] = (struct ko_tree_group){.intervention = intervention,
                                             .class = same,
                                             .layout = x->kind->layout(x, tree->model, same),
-                                            .branch_rows = tree->n_tokens - x->first_position};
+                                            .branch_rows = tree->n_rows - x->first_position};
     *index = (int32_t)n;
     tree->n_groups++;
     return KO_OK;
@@ -331,8 +331,11 @@ enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, cons
     }
     tree->fact = fact;
     tree->taken = taken;
-    tree->n_tokens = ko_plan_prompt(plan, model->model, fact)->n_tokens;
-    tree->n_trunk_rows = tree->n_tokens;
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, model->model, fact);
+    tree->n_tokens = prompt->n_tokens;
+    tree->n_rows = ko_prompt_n_rows(prompt);
+    tree->n_scored = ko_prompt_n_scored(prompt);
+    tree->n_trunk_rows = tree->n_rows;
     if (plan->n_blocks == 0) {
         return KO_OK;
     }

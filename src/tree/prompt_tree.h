@@ -17,7 +17,7 @@
 struct ko_tree_group {
     int32_t intervention;                /* index in the tree */
     int32_t class;                       /* index on the class axis */
-    int32_t branch_rows;                 /* T - t0 */
+    int32_t branch_rows;                 /* rows of the prompt and its answer from t0 on */
     const struct ko_tree_layout *layout; /* borrowed */
 };
 
@@ -32,8 +32,10 @@ struct ko_tree_member {
 struct ko_tree {
     const struct ko_tree_model *model; /* borrowed */
     int32_t fact;
-    int32_t n_tokens;
-    uint8_t *asked; /* [n_routes, n_classes, n_windows] planned windows of a route and class */
+    int32_t n_tokens; /* T */
+    int32_t n_rows;   /* of the clean run: T, and those of the answer */
+    int32_t n_scored; /* the last rows of a run, which are scored */
+    uint8_t *asked;   /* [n_routes, n_classes, n_windows] planned windows of a route and class */
     /* [n_blocks] 1: `asked` has the block's. Consecutive prompts mostly have the same. */
     uint8_t *blocks;
     struct ko_intervention *intervention; /* [n_interventions] distinct ones; owned */

@@ -26,11 +26,24 @@ struct wave_builder {
 
 enum { NOWHERE = -2 };
 
-/* *index: the intervention's edge set, which is copied into the wave. */
+/* Copies what is said of each position [T] and extends it to the rows of the answer, which do as the
+   prompt's last position where the plan wants it. Returns whether they do. */
+static bool copy_positions(const struct wave_builder *b, const struct ko_intervention *x,
+                           const uint8_t *from, uint8_t *to)
+{
+    const size_t n = (size_t)x->n_tokens;
+    const bool too = b->plan->answer_rows == KO_ANSWER_ROWS_KNOCKED && from[n - 1];
+    memcpy(to, from, n);
+    memset(to + n, too, (size_t)x->n_rows - n);
+    return too;
+}
+
+/* *index: the intervention's edge set, which is copied into the wave. Sources are positions of the
+   prompt alone. */
 static enum ko_code add_edge_set(struct wave_builder *b, const struct ko_intervention *x,
                                  int32_t *index)
 {
-    const size_t n = (size_t)x->n_tokens, n_sets = (size_t)b->wave.n_edge_sets + 1;
+    const size_t n = (size_t)x->n_rows, n_sets = (size_t)b->wave.n_edge_sets + 1;
     struct ko_edge_set set = x->kind->edge_set(x);
     void *grown = ko_grow(b->wave.edge_set, &b->edge_set_capacity, n_sets, sizeof set, b->err);
     if (!grown) {
@@ -41,8 +54,8 @@ static enum ko_code add_edge_set(struct wave_builder *b, const struct ko_interve
     if (!positions) {
         return KO_E_MEMORY;
     }
-    memcpy(positions, set.target, n);
-    memcpy(positions + n, set.source, n);
+    (void)copy_positions(b, x, set.target, positions);
+    memcpy(positions + n, set.source, (size_t)x->n_tokens);
     set.target = positions; /* freed with the wave */
     set.source = positions + n;
     *index = b->wave.n_edge_sets++;
@@ -102,7 +115,7 @@ static enum ko_code add_removal(struct wave_builder *b, const struct ko_interven
                                 int32_t *index)
 {
     const struct ko_tree_layout *layout = x->kind->layout(x, model, class);
-    const size_t n = (size_t)x->n_tokens;
+    const int32_t n_tokens = x->n_tokens, n_rows = x->n_rows;
     const int32_t donor = donor_of(x, model, class);
     struct ko_removal removal = {0};
     void *grown = ko_grow(b->wave.removal, &b->removal_capacity, (size_t)b->wave.n_removals + 1,
@@ -112,18 +125,22 @@ static enum ko_code add_removal(struct wave_builder *b, const struct ko_interven
     }
     b->wave.removal = grown;
     x->kind->removal(x, model, class, &removal);
-    uint8_t *at = ko_new(n, 1, b->err);
-    int32_t *donor_at = at && donor >= 0 ? ko_new(n, sizeof *donor_at, b->err) : NULL;
+    uint8_t *at = ko_new((size_t)n_rows, 1, b->err);
+    int32_t *donor_at = at && donor >= 0 ? ko_new((size_t)n_rows, sizeof *donor_at, b->err) : NULL;
     if (!at || (donor >= 0 && !donor_at) ||
         copy_within(layout, window, &removal.within, b->err) != KO_OK) {
         free(at);
         free(donor_at);
         return KO_E_MEMORY;
     }
-    memcpy(at, removal.at, n);
+    const bool too = copy_positions(b, x, removal.at, at);
     if (donor_at) {
-        memcpy(donor_at, removal.donor_at, n * sizeof *donor_at);
+        memcpy(donor_at, removal.donor_at, (size_t)n_tokens * sizeof *donor_at);
         removal.donor = place_of_donor(b, donor);
+    }
+    /* The donor has no rows of this answer: they take what the last position takes. */
+    for (int32_t i = n_tokens; donor_at && too && i < n_rows; i++) {
+        donor_at[i] = donor_at[n_tokens - 1];
     }
     removal.at = at; /* freed with the wave, as donor_at */
     removal.donor_at = donor_at;
@@ -430,11 +447,11 @@ static enum ko_code add_full_branch(struct wave_builder *b, const struct ko_tree
         ko_intervention_make(model, cell->fact, cell->route, cell->source_position, &x, b->err);
     if (code == KO_OK) {
         const struct ko_tree_layout *layout = x.kind->layout(&x, model, cell->class);
-        branch.n_rows = x.n_tokens;
+        branch.n_rows = x.n_rows;
         branch.window_begin = layout->range[window].begin;
         branch.window_end = layout->range[window].end;
         x.kind->describe(model, cell->class, &branch);
-        b->wave.n_rows = 2 * x.n_tokens;
+        b->wave.n_rows = 2 * x.n_rows;
         code = add_cell_donor(b, model, donor_of(&x, model, cell->class));
         if (code == KO_OK && x.kind->edge_set) {
             code = add_edge_set(b, &x, &branch.edge_set);
@@ -466,6 +483,12 @@ enum ko_code ko_wave_of_cell(const struct ko_plan *plan, const struct ko_cell *c
     }
     ko_tree_model_close(&model);
     return end_wave(&b, code, out);
+}
+
+int32_t ko_wave_trunk_rows(const struct ko_plan *plan, const struct ko_wave *wave, int32_t prompt)
+{
+    const struct ko_prompt *p = ko_plan_prompt(plan, wave->model, wave->fact[prompt]);
+    return prompt < wave->n_results ? ko_prompt_n_rows(p) : p->n_tokens;
 }
 
 void ko_wave_free(struct ko_wave *wave)

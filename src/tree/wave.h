@@ -11,8 +11,8 @@
 #include "src/plan/plan.h"
 #include "src/tree/batch.h"
 
-/* Where a result goes: the metrics of the branch's last row (of the trunk's, where branch is -1)
-   are written to this slot of the prompt's record. */
+/* Where a result goes: the metrics of the branch's last rows, one for each scored token (of the
+   trunk's, where branch is -1), are written to this slot of the prompt's record. */
 struct ko_wave_cell {
     int32_t prompt; /* index in the wave */
     int32_t branch; /* -1: the cell equals the clean run (kl 0) */
@@ -49,6 +49,8 @@ KO_MUST_CHECK enum ko_code ko_wave_build(const struct ko_plan *plan, const struc
    the embedding, so nothing is shared with the trunk beside it. Free with ko_wave_free. */
 KO_MUST_CHECK enum ko_code ko_wave_of_cell(const struct ko_plan *plan, const struct ko_cell *cell,
                                            struct ko_wave *out, struct ko_error *err);
+/* The rows of a prompt's trunk: T, and those of its answer if it has results. */
+int32_t ko_wave_trunk_rows(const struct ko_plan *plan, const struct ko_wave *wave, int32_t prompt);
 void ko_wave_free(struct ko_wave *wave); /* leaves {0} */
 
 #endif

@@ -36,9 +36,9 @@ plan raw | grep -q "the scored token of 3 answers is white space alone.*: right,
     "$python" -c 'import json, sys; j = json.load(sys.stdin); assert len(j["notes"]) == 1 and j["token_sets"][0]["appended"] == 1, j'
 
 echo "== another word is refused"
-spec whole ", score: whole-answer"
-"$KNOCKOUT" plan "$scratch/whole.yaml" 2>"$scratch/log" && fail "whole-answer was accepted"
-grep -q "prompts.score: expected first-token, first-text or raw-first-token, got 'whole-answer'" "$scratch/log" || fail "$(cat "$scratch/log")"
+spec whole ", score: perplexity"
+"$KNOCKOUT" plan "$scratch/whole.yaml" 2>"$scratch/log" && fail "another word was accepted"
+grep -q "prompts.score: expected first-token, first-text, raw-first-token or whole-answer, got 'perplexity'" "$scratch/log" || fail "$(cat "$scratch/log")"
 
 echo "== the cubes"
 for name in usual text raw; do

@@ -40,7 +40,7 @@ static void print_answer(const struct ko_answer *answer)
         return;
     }
     for (int32_t i = 0; i < answer->n_blank; i++) {
-        printf("%d ", answer->blank[i]);
+        printf("%d ", answer->token[i]);
     }
     printf(": %d\n", answer->text);
 }

@@ -109,6 +109,11 @@ static enum ko_code write_root_attributes(const struct ko_cube_new *cube, struct
         code = ko_cube_text_attribute(cube->file, cube->path, "score",
                                       ko_score_words[content->plan->score], err);
     }
+    if (code == KO_OK && content->plan->kind == KO_PLAN_SWEEP &&
+        content->plan->score == KO_SCORE_WHOLE_ANSWER) {
+        code = ko_cube_text_attribute(cube->file, cube->path, "answer_rows",
+                                      ko_answer_rows_words[content->plan->answer_rows], err);
+    }
     if (code == KO_OK && content->plan->kind == KO_PLAN_SWEEP) {
         code = ko_cube_text_attribute(cube->file, cube->path, "windows_over",
                                       ko_over_words[content->plan->over], err);

@@ -12,6 +12,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/plan/plan.h"
+#include "src/plan/stored_metrics.h"
 #include "src/tokenizer/tokenizer.h"
 
 struct ko_cube_attribute {
@@ -23,6 +24,7 @@ struct ko_cube_attribute {
 struct ko_cube_evaluation {
     const float *logprob;
     const int32_t *target_rank, *top1_id;
+    const struct ko_answer_metrics *answer; /* [.., n_answer_tokens] NULL where that is 0 */
 };
 
 /* How a finished cube gets its final name. */

@@ -26,6 +26,10 @@ static int32_t prompt_number(const struct ko_prompt *prompt, enum ko_cube_field 
         return prompt->subject_end;
     case KO_FIELD_TARGET_ID:
         return prompt->target;
+    case KO_FIELD_ANSWER_ID:
+        return position < (size_t)ko_prompt_n_scored(prompt)
+                   ? ko_prompt_scored(prompt, (int32_t)position)
+                   : -1;
     case KO_FIELD_FOIL_ID:
         return prompt->foil;
     default:
@@ -36,6 +40,14 @@ static int32_t prompt_number(const struct ko_prompt *prompt, enum ko_cube_field 
 static size_t evaluation_index(const struct ko_cube_new *cube, const size_t *at)
 {
     return at[0] * (size_t)cube->content->plan->n_facts + at[1];
+}
+
+/* A token of the answer of an evaluated prompt. */
+static const struct ko_answer_metrics *answer_at(const struct ko_cube_new *cube, const size_t *at)
+{
+    const size_t each = (size_t)cube->content->plan->n_answer_tokens;
+
+    return &cube->content->evaluation->answer[evaluation_index(cube, at) * each + at[2]];
 }
 
 static const int32_t *whole_index(const struct ko_plan_shard *shard, enum ko_cube_axis axis)
@@ -83,6 +95,8 @@ static int32_t int_at(const struct ko_cube_new *cube, const struct ko_cube_datas
         return whole_index(&plan->shard, dataset->axis[0])[at[0]];
     case KO_FIELD_TARGET_RANK:
         return cube->content->evaluation->target_rank[evaluation_index(cube, at)];
+    case KO_FIELD_ANSWER_RANK:
+        return answer_at(cube, at)->rank;
     case KO_FIELD_TOP1_ID:
         return cube->content->evaluation->top1_id[evaluation_index(cube, at)];
     default:
@@ -99,6 +113,9 @@ static float float_at(const struct ko_cube_new *cube, const struct ko_cube_datas
 
     if (dataset->field == KO_FIELD_DEPTH) {
         return (float)ko_plan_depth(&plan->model[at[0]], plan->size[at[1]], plan->start[at[2]]);
+    }
+    if (dataset->field == KO_FIELD_ANSWER_LOGPROB) {
+        return answer_at(cube, at)->logprob;
     }
     float logprob = cube->content->evaluation->logprob[evaluation_index(cube, at)];
     return dataset->field == KO_FIELD_PROB ? (float)exp((double)logprob) : logprob;

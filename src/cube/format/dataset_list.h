@@ -19,6 +19,7 @@
     X(WINDOW_SIZE, "window_size") \
     X(WINDOW_START, "window_start") \
     X(POSITION, "position") \
+    X(ANSWER_TOKEN, "answer_token") \
     X(SOURCE_POSITION, "source_position") \
     X(LAYER, "layer") \
     X(SWEEP_BLOCK, "sweep_block") \
@@ -32,20 +33,24 @@
 /* What a dataset holds. The fields up to STATUS come from records: of cells, or of clean runs where
    there is no route axis. */
 #define KO_CUBE_FIELDS(X) \
-    KO_STORED_METRICS(KO_CUBE_METRIC_FIELD, X) X(REUSED) X(STATUS) X(VACUOUS) \
+    KO_STORED_METRICS(KO_CUBE_METRIC_FIELD, X) KO_ANSWER_METRICS(KO_CUBE_ANSWER_FIELD, X) X(REUSED) X(STATUS) X(VACUOUS) \
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
     X(N_LAYERS) X(MIXERS) X(COUNTED) X(WINDOW_LAYER) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) X(COMPONENT_MEAN) \
     X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
-    X(N_TOKENS) X(N_APPENDED) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
+    X(N_TOKENS) X(N_APPENDED) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(ANSWER_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
     X(RUN_START) X(RUN_UPDATED) X(RUN_CELLS) X(RUN_SHARE) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
 
 #define KO_CUBE_METRIC_FIELD(FIELD, name, TYPE, WHERE, units, text, X) X(FIELD)
+#define KO_CUBE_ANSWER_FIELD(FIELD, name, TYPE, units, text, X) X(FIELD)
 
 /* Axes are a list in parentheses, so that it passes through macros as one argument. */
 #define KO_CELL_AXES (KO_AXIS_MODEL, KO_AXIS_PROMPT, KO_AXIS_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START)
 #define KO_CELL_STATUS_AXES (KO_AXIS_MODEL, KO_AXIS_PROMPT, KO_AXIS_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_WINDOW_SIZE)
 #define KO_HEAT_AXES (KO_AXIS_MODEL, KO_AXIS_HEAT_PROMPT, KO_AXIS_HEAT_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_SOURCE_POSITION, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START)
 #define KO_HEAT_STATUS_AXES (KO_AXIS_MODEL, KO_AXIS_HEAT_PROMPT, KO_AXIS_HEAT_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_SOURCE_POSITION, KO_AXIS_WINDOW_SIZE)
+#define KO_CELL_ANSWER_AXES (KO_AXIS_MODEL, KO_AXIS_PROMPT, KO_AXIS_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START, KO_AXIS_ANSWER_TOKEN)
+#define KO_HEAT_ANSWER_AXES (KO_AXIS_MODEL, KO_AXIS_HEAT_PROMPT, KO_AXIS_HEAT_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_SOURCE_POSITION, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START, KO_AXIS_ANSWER_TOKEN)
+#define KO_BY_ANSWER(FACTS) (KO_AXIS_MODEL, KO_AXIS_##FACTS, KO_AXIS_ANSWER_TOKEN)
 #define KO_BY_MODEL (KO_AXIS_MODEL)
 #define KO_BY(FACTS) (KO_AXIS_##FACTS)
 #define KO_BY_MODEL_AND(AXIS) (KO_AXIS_MODEL, KO_AXIS_##AXIS)
@@ -56,11 +61,14 @@
 #define KO_CUBE_DATASETS(X) \
     KO_CUBE_SCALES(X) \
     KO_CUBE_LABELS(X) \
-    KO_CUBE_CELLS(X, "", KO_CELL_AXES, KO_CELL_STATUS_AXES, " of the knocked-out run") \
+    KO_CUBE_CELLS(X, "", KO_CELL_AXES, KO_CELL_ANSWER_AXES, KO_CELL_STATUS_AXES, " of the knocked-out run") \
     KO_STORED_METRICS(KO_CUBE_METRIC, X, CLEAN, "clean_", KO_BY_MODEL_AND(PROMPT), " of the clean run") \
-    KO_CUBE_CELLS(X, "heat_", KO_HEAT_AXES, KO_HEAT_STATUS_AXES, " of the knocked-out run, one source position at a time") \
+    KO_ANSWER_METRICS(KO_CUBE_ANSWER, X, KO_WHEN_SWEEP, "clean_", KO_BY_ANSWER(PROMPT), " of the clean run") \
+    KO_CUBE_CELLS(X, "heat_", KO_HEAT_AXES, KO_HEAT_ANSWER_AXES, KO_HEAT_STATUS_AXES, " of the knocked-out run, one source position at a time") \
     KO_STORED_METRICS(KO_CUBE_METRIC, X, CLEAN, "heat_clean_", KO_BY_MODEL_AND(HEAT_PROMPT), " of the clean run") \
+    KO_ANSWER_METRICS(KO_CUBE_ANSWER, X, KO_WHEN_SWEEP, "heat_clean_", KO_BY_ANSWER(HEAT_PROMPT), " of the clean run") \
     KO_STORED_METRICS(KO_CUBE_METRIC, X, EVAL, "eval_", KO_BY_MODEL_AND(EVAL_PROMPT), " of the clean run of the evaluation") \
+    KO_ANSWER_METRICS(KO_CUBE_ANSWER, X, KO_WHEN_ALWAYS, "eval_", KO_BY_ANSWER(EVAL_PROMPT), " of the clean run of the evaluation") \
     X("eval_status", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), STATUS, KO_WHEN_EVALUATION, NULL, "state of the clean run") \
     X("reason_code", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), REASON, KO_WHEN_ALWAYS, NULL, "why the prompt cannot be run") \
     X("selected", UINT8, (KO_AXIS_SWEEP_BLOCK, KO_AXIS_MODEL, KO_AXIS_EVAL_PROMPT), SELECTED, KO_WHEN_SWEEP, NULL, "whether a block of the spec selected the prompt for the model") \
@@ -110,6 +118,7 @@
     X("window_size", INT, KO_BY(WINDOW_SIZE), WINDOW, KO_WHEN_ALWAYS, "layers", "layers of the window; of those that windows count") \
     X("window_start", INT, KO_BY(WINDOW_START), WINDOW, KO_WHEN_ALWAYS, "layers", "first layer of the window, from 0; of those that windows count") \
     X("position", INT, KO_BY(POSITION), INDEX, KO_WHEN_ALWAYS, NULL, "token position, from 0, special tokens included") \
+    X("answer_token", INT, KO_BY(ANSWER_TOKEN), INDEX, KO_WHEN_ALWAYS, NULL, "token of the answer, from 0") \
     X("source_position", INT, KO_BY(SOURCE_POSITION), INDEX, KO_WHEN_ALWAYS, NULL, "token position whose edges are removed, from 0") \
     X("layer", INT, KO_BY(LAYER), INDEX, KO_WHEN_ALWAYS, NULL, "layer, from 0, as the checkpoint counts") \
     X("sweep_block", INT, KO_BY(SWEEP_BLOCK), INDEX, KO_WHEN_ALWAYS, NULL, "block of the spec's sweeps, from 0") \
@@ -132,15 +141,19 @@
     X(name "_label", CHAR, (KO_AXIS_##AXIS, KO_AXIS_LABEL_LENGTH), LABEL, KO_WHEN_ALWAYS, NULL, "the labels of " name " as characters")
 
 /* `reused` before the values: a merge copies from cubes that are still written, and must read it before them. */
-#define KO_CUBE_CELLS(X, prefix, cell, state, of) \
+#define KO_CUBE_CELLS(X, prefix, cell, answer, state, of) \
     X(prefix "reused", UINT8, cell, REUSED, KO_WHEN_SWEEP | KO_WHEN_REUSED, NULL, "whether the cell was taken from an earlier cube") \
     KO_STORED_METRICS(KO_CUBE_METRIC, X, CELL, prefix, cell, of) \
+    KO_ANSWER_METRICS(KO_CUBE_ANSWER, X, KO_WHEN_SWEEP, prefix, answer, of) \
     X(prefix "status", UINT8, state, STATUS, KO_WHEN_SWEEP, NULL, "state of the cells") \
     X(prefix "vacuous", UINT8, cell, VACUOUS, KO_WHEN_SWEEP | KO_WHEN_VACUOUS, NULL, "whether the cell is vacuous beside others of its size that are not")
 
 /* A stored metric as a dataset of a GROUP: of cells (CELL), clean runs of a sweep (CLEAN) or an evaluation (EVAL). */
 #define KO_CUBE_METRIC(FIELD, name, TYPE, WHERE, units, text, X, GROUP, prefix, axes, of) \
     KO_CUBE_##GROUP##_##WHERE(X, prefix #name, TYPE, axes, FIELD, units, text, of)
+/* The same of each token of a whole answer. The axis is empty in cubes without. */
+#define KO_CUBE_ANSWER(FIELD, name, TYPE, units, text, X, when, prefix, axes, of) \
+    X(prefix "answer_" #name, TYPE, axes, FIELD, when, units, text of)
 #define KO_CUBE_CELL_ALL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP, units, text of)
 #define KO_CUBE_CELL_CELL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP, units, text)
 #define KO_CUBE_CELL_FOIL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP | KO_WHEN_FOILS, units, text of)
@@ -154,7 +167,7 @@
 #define KO_CUBE_FACTS(X, prefix, FACTS) \
     X(prefix "text", STRING, KO_BY(FACTS), TEXT, KO_WHEN_ALWAYS, NULL, "the prompt") \
     X(prefix "subject", STRING, KO_BY(FACTS), SUBJECT, KO_WHEN_ALWAYS, NULL, "the prompt's subject") \
-    X(prefix "target", STRING, KO_BY(FACTS), TARGET, KO_WHEN_ALWAYS, NULL, "the answer; one of its tokens is scored") \
+    X(prefix "target", STRING, KO_BY(FACTS), TARGET, KO_WHEN_ALWAYS, NULL, "the answer; attribute score says which of its tokens are scored") \
     X(prefix "foil", STRING, KO_BY(FACTS), FOIL, KO_WHEN_FOILS, NULL, "the wrong answer; empty where there is none") \
     X(prefix "relation", STRING, KO_BY(FACTS), RELATION, KO_WHEN_ALWAYS, NULL, "the relation; empty where there is none")
 
@@ -165,7 +178,8 @@
     X(prefix "n_appended", INT, KO_BY_MODEL_AND(FACTS), N_APPENDED, when | KO_WHEN_APPENDED, NULL, "last tokens of the prompt that are the answer's, of white space alone; -1 where it cannot be run") \
     X(prefix "subject_begin", INT, KO_BY_MODEL_AND(FACTS), SUBJECT_BEGIN, when, NULL, "first position of the subject") \
     X(prefix "subject_end", INT, KO_BY_MODEL_AND(FACTS), SUBJECT_END, when, NULL, "position after the subject's last one") \
-    X(prefix "target_id", INT, KO_BY_MODEL_AND(FACTS), TARGET_ID, when, NULL, "scored token of the answer") \
+    X(prefix "target_id", INT, KO_BY_MODEL_AND(FACTS), TARGET_ID, when, NULL, "scored token of the answer; of a whole answer the first") \
+    X(prefix "answer_id", INT, KO_BY_ANSWER(FACTS), ANSWER_ID, when, NULL, "tokens of the whole answer, -1 past the end") \
     X(prefix "foil_id", INT, KO_BY_MODEL_AND(FACTS), FOIL_ID, when | KO_WHEN_FOILS, NULL, "scored token of the wrong answer; -1 where it counts as none")
 
 /* clang-format on */

@@ -67,6 +67,11 @@ bool ko_cube_is_result(const struct ko_cube_dataset *dataset)
     return dataset->field < KO_FIELD_STATUS && !ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT);
 }
 
+bool ko_cube_is_of_cells(const struct ko_cube_dataset *dataset)
+{
+    return dataset->axis[2] == KO_AXIS_ROUTE || dataset->axis[2] == KO_AXIS_HEAT_ROUTE;
+}
+
 bool ko_cube_is_scale(const struct ko_cube_dataset *dataset)
 {
     return strcmp(dataset->name, ko_cube_axis_name(dataset->axis[0])) == 0;
@@ -94,6 +99,7 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
     n[KO_AXIS_MODEL] = (hsize_t)plan->n_models;
     n[KO_AXIS_EVAL_PROMPT] = (hsize_t)plan->n_facts;
     n[KO_AXIS_POSITION] = (hsize_t)positions;
+    n[KO_AXIS_ANSWER_TOKEN] = (hsize_t)plan->n_answer_tokens;
     n[KO_AXIS_HASH_LENGTH] = KO_CUBE_HASH_LENGTH;
     n[KO_AXIS_RUN] = KO_CUBE_RUNS;
     n[KO_AXIS_RUN_LOG_BYTE] = KO_CUBE_LOG_BYTES;

@@ -15,7 +15,7 @@
 
 enum {
     KO_CUBE_FORMAT = 1,
-    KO_CUBE_MAX_AXES = 7,
+    KO_CUBE_MAX_AXES = 8,
     KO_CUBE_HASH_LENGTH = 32,
     KO_CUBE_MIN_LABEL_LENGTH = 64, /* host names fit too */
     KO_CUBE_RUNS = 256,
@@ -88,6 +88,8 @@ int ko_cube_n_axes(const struct ko_cube_dataset *dataset);
 bool ko_cube_has_axis(const struct ko_cube_dataset *dataset, enum ko_cube_axis axis);
 /* Whether it holds measured values of cells or of their clean runs, [model, prompt, ...]. */
 bool ko_cube_is_result(const struct ko_cube_dataset *dataset);
+/* Whether it holds elements of cells: [model, prompt, routes, ...]. */
+bool ko_cube_is_of_cells(const struct ko_cube_dataset *dataset);
 /* Whether it is the dimension scale of its only axis. */
 bool ko_cube_is_scale(const struct ko_cube_dataset *dataset);
 

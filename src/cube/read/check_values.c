@@ -40,10 +40,12 @@ static const struct range {
     {KO_FIELD_SUBJECT_BEGIN, -1, LENGTH_OF_POSITIONS, 0, true},
     {KO_FIELD_SUBJECT_END, -1, LENGTH_OF_POSITIONS, 0, true},
     {KO_FIELD_TARGET_ID, -1, FIXED, INT32_MAX, true},
+    {KO_FIELD_ANSWER_ID, -1, FIXED, INT32_MAX, true},
     {KO_FIELD_FOIL_ID, -1, FIXED, INT32_MAX, true},
     {KO_FIELD_TOKEN_ID, -1, FIXED, INT32_MAX, true},
     {KO_FIELD_TARGET_RANK, -1, FIXED, INT32_MAX, true},
     {KO_FIELD_TOP1_ID, -1, FIXED, INT32_MAX, true},
+    {KO_FIELD_ANSWER_RANK, -1, FIXED, INT32_MAX, true},
 };
 
 static const struct range *range_of(const struct ko_cube_dataset *dataset)

@@ -10,6 +10,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/plan/plan.h"
+#include "src/plan/stored_metrics.h"
 
 struct ko_cube_view;
 
@@ -39,12 +40,13 @@ struct ko_cube_axes {
     struct ko_strings model, prompt, heat_prompt, eval_prompt, route, heat_route, feature_class;
     int32_t *window_size, *window_start; /* counted layers */
     int32_t n_sizes, n_starts, n_positions, n_source_positions, n_blocks;
-    int32_t *n_layers;    /* [model] */
-    int32_t n_layer_axis; /* layers of the largest model; 0 in cubes that lack the axis */
-    uint8_t *mixers;      /* [model, n_layer_axis] bits of enum ko_mixer; NULL: not stored */
-    enum ko_over over;    /* which layers windows count */
-    int32_t *counted;     /* [model, n_layer_axis] these layers, then -1; NULL: every layer */
-    enum ko_style style;  /* of the windows */
+    int32_t n_answer_tokens; /* 0: answers are not scored as a whole */
+    int32_t *n_layers;       /* [model] */
+    int32_t n_layer_axis;    /* layers of the largest model; 0 in cubes that lack the axis */
+    uint8_t *mixers;         /* [model, n_layer_axis] bits of enum ko_mixer; NULL: not stored */
+    enum ko_over over;       /* which layers windows count */
+    int32_t *counted;        /* [model, n_layer_axis] these layers, then -1; NULL: every layer */
+    enum ko_style style;     /* of the windows */
     /* Of styles other than `whole`, else NULL: [model, size, start, n_layer_axis] 1: the window has
        the layer; and [model, size, start] the windows' depths */
     uint8_t *window_layer;
@@ -142,5 +144,15 @@ static inline bool ko_cell_has_value(float logprob, int32_t rank)
 KO_MUST_CHECK enum ko_code ko_cube_view_evaluation(struct ko_cube_view *view, float *logprob,
                                                    int32_t *target_rank, int32_t *top1_id,
                                                    uint8_t *reason, struct ko_error *err);
+
+/* The tokens of whole answers of the same clean runs, [n_models * n_facts, n_answer_tokens]; NaN and
+   -1 past an answer's last token and where not run. KO_E_INPUT where the cube has no whole
+   answers. */
+KO_MUST_CHECK enum ko_code ko_cube_view_answers(struct ko_cube_view *view,
+                                                struct ko_answer_metrics *out,
+                                                struct ko_error *err);
+/* The largest rank of an answer's tokens [n]: 1 where greedy decoding gives the answer, -1 where it
+   was not run. */
+int32_t ko_answer_worst_rank(const struct ko_answer_metrics *answer, int32_t n);
 
 #endif

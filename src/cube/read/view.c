@@ -171,6 +171,7 @@ static enum ko_code read_axes(struct ko_cube_view *view, struct ko_error *err)
     axes->n_sizes = (int32_t)view->lengths.n[KO_AXIS_WINDOW_SIZE];
     axes->n_starts = (int32_t)view->lengths.n[KO_AXIS_WINDOW_START];
     axes->n_positions = (int32_t)view->lengths.n[KO_AXIS_POSITION];
+    axes->n_answer_tokens = (int32_t)view->lengths.n[KO_AXIS_ANSWER_TOKEN];
     axes->n_blocks = (int32_t)view->lengths.n[KO_AXIS_SWEEP_BLOCK];
     axes->n_source_positions = (int32_t)view->lengths.n[KO_AXIS_SOURCE_POSITION];
     if (code == KO_OK) {

@@ -148,6 +148,18 @@ static enum ko_code match_score(const struct ko_cube_view *view, const struct ko
     return fail_difference(view, err, "prompts.score", stored, ko_score_words[plan->score]);
 }
 
+/* Only sweeps of whole answers store what their rows are. */
+static enum ko_code match_answer_rows(const struct ko_cube_view *view, const struct ko_plan *plan,
+                                      struct ko_error *err)
+{
+    const char *stored = ko_cube_view_attribute(view, "answer_rows");
+    const char *wanted = ko_answer_rows_words[plan->answer_rows];
+
+    return !stored || strcmp(stored, wanted) == 0
+               ? KO_OK
+               : fail_difference(view, err, "prompts.answer-rows", stored, wanted);
+}
+
 /* Both must be whole, or both the same shard. */
 static enum ko_code match_shard(const struct ko_cube_view *view, const struct ko_plan_shard *shard,
                                 struct ko_error *err)
@@ -191,6 +203,9 @@ enum ko_code ko_cube_view_matches(const struct ko_cube_view *view, const struct 
     }
     if (code == KO_OK) {
         code = match_score(view, plan, err);
+    }
+    if (code == KO_OK) {
+        code = match_answer_rows(view, plan, err);
     }
     if (code == KO_OK && view->axes.over != plan->over) {
         code = fail_difference(view, err, "windows.over", ko_over_words[view->axes.over],

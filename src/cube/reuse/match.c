@@ -68,6 +68,11 @@ static enum ko_code open_part(const struct ko_reuse_map *map, struct ko_reuse_pa
     for (size_t k = 0; good && k < sizeof numbers / sizeof *numbers; k++) {
         good = (*numbers[k] = ko_new(prompts->n, sizeof(int32_t), err));
     }
+    if (good && axes->n_answer_tokens > 0) {
+        const enum ko_code fits =
+            ko_multiply(prompts->n, (size_t)axes->n_answer_tokens, &n[0], "tokens of answers", err);
+        good = fits == KO_OK && (part->answer_id = ko_new(n[0], sizeof(int32_t), err));
+    }
     if (good && map->foils) {
         good = (part->foil_id = ko_new(prompts->n, sizeof(int32_t), err));
     }
@@ -175,11 +180,14 @@ enum ko_code ko_reuse_map_open(struct ko_cube_view *old, const struct ko_plan *p
     struct ko_reuse_map *map = out;
     enum ko_code code = KO_OK;
 
-    *map = (struct ko_reuse_map){.old = old,
-                                 .axes = ko_cube_view_axes(old),
-                                 .plan = plan,
-                                 .foils = ko_cube_view_has(old, "eval_prompt_foil"),
-                                 .part = {{.heat = false}, {.heat = true}}};
+    const char *rows = ko_cube_view_attribute(old, "answer_rows");
+    *map = (struct ko_reuse_map){
+        .old = old,
+        .axes = ko_cube_view_axes(old),
+        .plan = plan,
+        .foils = ko_cube_view_has(old, "eval_prompt_foil"),
+        .same_rows = rows && strcmp(rows, ko_answer_rows_words[plan->answer_rows]) == 0,
+        .part = {{.heat = false}, {.heat = true}}};
     map->route = ko_new((size_t)plan->n_routes, sizeof(int32_t), err);
     map->class = ko_new((size_t)plan->n_classes, sizeof(int32_t), err);
     map->size = ko_new((size_t)plan->n_sizes, sizeof(int32_t), err);
@@ -200,7 +208,7 @@ void ko_reuse_map_free(struct ko_reuse_map *map)
         struct ko_reuse_part *part = &map->part[k];
         void *const owned[] = {part->id,          part->n_tokens,  part->subject_begin,
                                part->subject_end, part->target_id, part->foil_id,
-                               part->token};
+                               part->answer_id,   part->token};
         for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
             free(owned[i]);
         }
@@ -270,19 +278,18 @@ enum ko_code ko_reuse_part_model(const struct ko_reuse_map *map, struct ko_reuse
     const struct {
         const char *name;
         int32_t *to;
-    } number[] = {{"n_tokens", part->n_tokens},
-                  {"subject_begin", part->subject_begin},
-                  {"subject_end", part->subject_end},
-                  {"target_id", part->target_id},
-                  {"foil_id", part->foil_id}};
+    } number[] = {{"n_tokens", part->n_tokens},       {"subject_begin", part->subject_begin},
+                  {"subject_end", part->subject_end}, {"target_id", part->target_id},
+                  {"foil_id", part->foil_id},         {"answer_id", part->answer_id}};
     char name[64];
     enum ko_code code = KO_OK;
 
     part->model = index;
     for (size_t k = 0; k < sizeof number / sizeof *number && code == KO_OK; k++) {
         if (part->n_prompts > 0 && number[k].to) {
+            const int64_t each = number[k].to == part->answer_id ? map->axes->n_answer_tokens : 1;
             code = ko_cube_view_read_int(map->old, name_dataset(part, number[k].name, name), index,
-                                         number[k].to, part->n_prompts, err);
+                                         number[k].to, part->n_prompts * each, err);
         }
     }
     return code;
@@ -328,6 +335,23 @@ static enum ko_code same_tokens(const struct ko_reuse_map *map, struct ko_reuse_
     return code;
 }
 
+/* Whether the old cube scored the same tokens of the answer. Without whole answers it scored one. */
+static enum ko_reuse_reason compare_answers(const struct ko_reuse_map *map,
+                                            const struct ko_reuse_part *part, int32_t at,
+                                            const struct ko_prompt *wanted)
+{
+    const int32_t n_old = map->axes->n_answer_tokens, n = ko_prompt_n_scored(wanted);
+    const int32_t *old = part->answer_id ? part->answer_id + (int64_t)at * n_old : NULL;
+    bool same = old || n == 1;
+    for (int32_t k = 0; old && k < (n > n_old ? n : n_old); k++) {
+        same = same && (k < n_old ? old[k] : -1) == (k < n ? ko_prompt_scored(wanted, k) : -1);
+    }
+    if (!same) {
+        return KO_REUSE_ANSWER;
+    }
+    return n > 1 && !map->same_rows ? KO_REUSE_ROWS : KO_REUSE_TAKEN;
+}
+
 enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map, struct ko_reuse_part *part,
                                   int32_t model, int32_t fact, struct ko_reuse_found *found,
                                   struct ko_error *err)
@@ -352,6 +376,8 @@ enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map, struct ko_reus
         found->reason = KO_REUSE_SUBJECT;
     } else if (part->target_id[at] != wanted->target) {
         found->reason = KO_REUSE_TARGET;
+    } else if (compare_answers(map, part, at, wanted) != KO_REUSE_TAKEN) {
+        found->reason = compare_answers(map, part, at, wanted);
     } else if (plan->has_foils && wanted->foil >= 0 &&
                (!part->foil_id || part->foil_id[at] != wanted->foil)) {
         found->reason = KO_REUSE_FOIL;

@@ -26,7 +26,9 @@ struct ko_reuse_part {
     struct ko_strings text, subject, target;
     int32_t model; /* of the old cube: the arrays below are this model's */
     int32_t *n_tokens, *subject_begin, *subject_end, *target_id,
-        *foil_id;   /* [n_prompts] foil_id NULL: no foils; owned */
+        *foil_id; /* [n_prompts] foil_id NULL: no foils; owned */
+    /* [n_prompts, n_answer_tokens of the axes] NULL: answers are scored by one token; owned */
+    int32_t *answer_id;
     int32_t *token; /* [n_positions] buffer for a prompt; owned */
 };
 
@@ -37,6 +39,7 @@ struct ko_reuse_map {
     const struct ko_cube_axes *axes;       /* its */
     const struct ko_plan *plan;            /* borrowed */
     bool foils;                            /* whether the old cube has any */
+    bool same_rows;                        /* the rows of whole answers are the same targets */
     int32_t *route, *class, *size, *start; /* [n_routes] ... of the plan; owned */
     struct ko_reuse_part part[2];          /* mean, heat */
 };
@@ -66,7 +69,8 @@ KO_MUST_CHECK enum ko_code ko_reuse_part_model(const struct ko_reuse_map *map,
                                                struct ko_error *err);
 
 /* Finds the plan's (model, fact) on the part's prompt axis, under the model that the part was read
-   for. Id, text, subject, answer, tokens and, where the plan has one, foil must be the same. */
+   for. Id, text, subject, tokens, scored tokens of the answer and, where the plan has one, foil must
+   be the same. */
 KO_MUST_CHECK enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map,
                                                 struct ko_reuse_part *part, int32_t model,
                                                 int32_t fact, struct ko_reuse_found *found,

@@ -20,6 +20,8 @@
     X(KO_REUSE_TOKENS, "prompt %s has other tokens there")                                         \
     X(KO_REUSE_SUBJECT, "the subject of prompt %s has other positions there")                      \
     X(KO_REUSE_TARGET, "the answer of prompt %s has another first token there")                    \
+    X(KO_REUSE_ANSWER, "the answer of prompt %s has other scored tokens there")                    \
+    X(KO_REUSE_ROWS, "the rows of answers as that of prompt %s are other targets there")           \
     X(KO_REUSE_FOIL, "prompt %s has another foil there, or none")                                  \
     X(KO_REUSE_CLEAN, "prompt %s has no clean run there")                                          \
     X(KO_REUSE_SPAN, "route %s uses a named span, which cubes do not keep")                        \

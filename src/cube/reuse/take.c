@@ -48,7 +48,7 @@ static const char *example_of(const struct ko_reuse_source *source,
 /* The cell's value in the old cube. */
 static enum ko_reuse_reason look_up_cell(const struct ko_reuse_source *source,
                                          const struct ko_reuse_take *take, const int32_t cell[5],
-                                         struct ko_metrics *metrics)
+                                         struct ko_metrics *metrics, int64_t *at)
 {
     const struct ko_reuse_values *value = &source->value[take->part];
     struct ko_reuse_place place;
@@ -67,6 +67,7 @@ static enum ko_reuse_reason look_up_cell(const struct ko_reuse_source *source,
                    ? KO_REUSE_UNPLANNED
                    : KO_REUSE_UNDONE;
     }
+    *at = place.value;
     *metrics = ko_reuse_values_at(value, place.value, take->foil);
     if (ko_reuse_value_is_there(metrics, take->foil)) {
         return KO_REUSE_TAKEN;
@@ -74,6 +75,24 @@ static enum ko_reuse_reason look_up_cell(const struct ko_reuse_source *source,
     /* A size that is done has values only at the starts that are planned and not vacuous there. */
     return isnan(metrics->logprob) && metrics->target_rank < 0 ? KO_REUSE_UNPLANNED
                                                                : KO_REUSE_NO_VALUE;
+}
+
+/* Puts the cell's value and the tokens of its answer into the record. False where the old cube lacks
+   a token's. */
+static bool put_cell(const struct ko_reuse_source *source, struct ko_reuse_take *take, int64_t slot,
+                     const struct ko_metrics *metrics, int64_t place)
+{
+    struct ko_record *record = &take->record;
+
+    if (record->answer &&
+        !ko_reuse_answer_at(&source->map, &source->value[take->part], place, metrics,
+                            take->n_scored, record->answer + slot * record->n_answer_tokens)) {
+        return false;
+    }
+    record->value[slot] = *metrics;
+    record->taken[slot] = 1;
+    take->n_taken++;
+    return true;
 }
 
 /* Takes the planned starts of one size, [route, class, source, size]. Returns whether the new cube
@@ -89,18 +108,19 @@ static bool take_starts(const struct ko_reuse_source *source, struct ko_reuse_ta
     for (int32_t s = 0; s < plan->n_starts; s++) {
         const int64_t slot = ko_plan_value_slot(plan, cell[0], cell[1], cell[2], cell[3], s);
         struct ko_metrics metrics;
+        int64_t place = 0;
         char text[64];
         if (ko_taken_has(take->known, slot) || ko_record_is_vacuous(record, slot) ||
             !ko_plan_has(plan, record->model, record->fact, cell[0], cell[1], cell[3], s)) {
             continue;
         }
         cell[4] = s;
-        const enum ko_reuse_reason reason = look_up_cell(source, take, cell, &metrics);
+        enum ko_reuse_reason reason = look_up_cell(source, take, cell, &metrics, &place);
         if (reason == KO_REUSE_TAKEN) {
-            record->value[slot] = metrics;
-            record->taken[slot] = 1;
-            take->n_taken++;
-            continue;
+            if (put_cell(source, take, slot, &metrics, place)) {
+                continue;
+            }
+            reason = KO_REUSE_NO_VALUE;
         }
         all = false;
         take->n_left++;
@@ -153,6 +173,7 @@ static enum ko_code open_prompt(struct ko_reuse_source *source, struct ko_reuse_
     struct ko_reuse_part *part = &map->part[take->part];
     struct ko_reuse_found found = {-1, source->no_model};
     struct ko_metrics clean;
+    bool there = true;
     enum ko_code code = KO_OK;
 
     if (source->old_model >= 0) {
@@ -167,7 +188,11 @@ static enum ko_code open_prompt(struct ko_reuse_source *source, struct ko_reuse_
     if (code == KO_OK) {
         code = ko_reuse_clean_read(map, part, take->prompt, take->foil, &clean, err);
     }
-    if (code == KO_OK && ko_reuse_value_is_there(&clean, take->foil)) {
+    if (code == KO_OK && take->record.clean_answer) {
+        code = ko_reuse_clean_answer(map, part, take->prompt, &clean, take->n_scored,
+                                     take->record.clean_answer, &there, err);
+    }
+    if (code == KO_OK && there && ko_reuse_value_is_there(&clean, take->foil)) {
         take->record.clean = clean;
     } else {
         take->prompt = -1;
@@ -203,6 +228,7 @@ enum ko_code ko_reuse_take_new(const struct ko_reuse_source *source, int32_t fac
     }
     out->known = source->taken ? ko_taken_of(source->taken, source->model, fact) : NULL;
     out->foil = plan->has_foils && ko_plan_prompt(plan, source->model, fact)->foil >= 0;
+    out->n_scored = ko_prompt_n_scored(ko_plan_prompt(plan, source->model, fact));
     out->record.taken = ko_new((size_t)out->record.n_values, 1, err);
     return out->record.taken ? KO_OK : KO_E_MEMORY;
 }

@@ -29,6 +29,7 @@ struct ko_reuse_take {
     struct ko_record record;        /* with record.taken; ko_record_free it */
     const uint8_t *known;           /* cells that the new cube has already; borrowed */
     bool foil;                      /* whether the prompt has one */
+    int32_t n_scored;               /* scored tokens of its answer */
     bool planned;                   /* whether the plan has cells of the prompt */
     int64_t n_taken, n_left;        /* cells; neither counts known ones */
     bool lacks_clean;               /* a part that has cells has no clean run */

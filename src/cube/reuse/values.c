@@ -22,6 +22,15 @@ enum ko_code ko_reuse_values_new(const struct ko_reuse_map *map, const struct ko
     }
     KO_RECORD_METRICS(X, )
 #undef X
+    size_t n = 0;
+    if (good && map->axes->n_answer_tokens > 0 && part->n_values > 0) {
+        good = ko_multiply((size_t)part->n_values, (size_t)map->axes->n_answer_tokens, &n,
+                           "tokens of answers", err) == KO_OK;
+#define X(FIELD, name, ...)                                                                        \
+    good = good && (out->answer_##name = ko_new(n, sizeof *out->answer_##name, err));
+        KO_ANSWER_METRICS(X, )
+#undef X
+    }
     return good ? KO_OK : KO_E_MEMORY;
 }
 
@@ -30,6 +39,9 @@ void ko_reuse_values_free(struct ko_reuse_values *values)
     free(values->status);
 #define X(FIELD, name, ...) free(values->name);
     KO_RECORD_METRICS(X, )
+#undef X
+#define X(FIELD, name, ...) free(values->answer_##name);
+    KO_ANSWER_METRICS(X, )
 #undef X
     *values = (struct ko_reuse_values){0};
 }
@@ -54,6 +66,61 @@ enum ko_code ko_reuse_values_read(const struct ko_reuse_map *map, const struct k
     }
     KO_RECORD_METRICS(X, )
 #undef X
+    rows.n_values = part->n_values * map->axes->n_answer_tokens;
+#define X(FIELD, name, TYPE, ...)                                                                  \
+    if (code == KO_OK && values->answer_##name) {                                                  \
+        rows.dataset = heat ? "heat_answer_" #name : "answer_" #name;                              \
+        code = READ_##TYPE(map->old, &rows, values->answer_##name, err);                           \
+    }
+    KO_ANSWER_METRICS(X, )
+#undef X
+    return code;
+}
+
+static bool is_answer_there(const struct ko_answer_metrics *answer, int32_t n)
+{
+    bool there = true;
+    for (int32_t k = 0; k < n; k++) {
+        there = there && isfinite(answer[k].logprob) && answer[k].rank >= 1;
+    }
+    return there;
+}
+
+bool ko_reuse_answer_at(const struct ko_reuse_map *map, const struct ko_reuse_values *values,
+                        int64_t at, const struct ko_metrics *metrics, int32_t n,
+                        struct ko_answer_metrics *out)
+{
+    out[0] = (struct ko_answer_metrics){metrics->logprob, metrics->target_rank};
+    for (int32_t k = 0; values->answer_logprob && k < n; k++) {
+        const int64_t from = at * map->axes->n_answer_tokens + k;
+        out[k] =
+            (struct ko_answer_metrics){values->answer_logprob[from], values->answer_rank[from]};
+    }
+    return is_answer_there(out, n);
+}
+
+enum ko_code ko_reuse_clean_answer(const struct ko_reuse_map *map, const struct ko_reuse_part *part,
+                                   int32_t prompt, const struct ko_metrics *clean, int32_t n,
+                                   struct ko_answer_metrics *out, bool *there, struct ko_error *err)
+{
+    const int32_t n_old = map->axes->n_answer_tokens;
+    struct ko_cube_rows row = {.model = part->model, .first = prompt, .n = 1, .n_values = n_old};
+    enum ko_code code = KO_OK;
+    struct ko_reuse_values values = {0};
+
+    if (n_old > 0) {
+#define X(FIELD, name, TYPE, ...)                                                                  \
+    values.answer_##name = ko_new((size_t)n_old, sizeof *values.answer_##name, err);               \
+    row.dataset = part->heat ? "heat_clean_answer_" #name : "clean_answer_" #name;                 \
+    if (code == KO_OK) {                                                                           \
+        code = values.answer_##name ? READ_##TYPE(map->old, &row, values.answer_##name, err)       \
+                                    : KO_E_MEMORY;                                                 \
+    }
+        KO_ANSWER_METRICS(X, )
+#undef X
+    }
+    *there = code == KO_OK && ko_reuse_answer_at(map, &values, 0, clean, n, out);
+    ko_reuse_values_free(&values);
     return code;
 }
 

@@ -55,7 +55,7 @@ static inline void pick(const struct ko_plan *part, struct ko_cube_evaluation *e
         memcpy(part_rank + to, target_rank + from, FACTS * sizeof *target_rank);
         memcpy(part_top1 + to, top1_id + from, FACTS * sizeof *top1_id);
     }
-    *evaluation = (struct ko_cube_evaluation){part_logprob, part_rank, part_top1};
+    *evaluation = (struct ko_cube_evaluation){part_logprob, part_rank, part_top1, NULL};
 }
 
 static inline void create_shard(const char *path, const struct ko_plan *whole, int32_t number,

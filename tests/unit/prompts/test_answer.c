@@ -180,20 +180,23 @@ static void a_foil_counts_only_beside_another_token(void **state)
     static const struct {
         const char *target, *foil;
         enum ko_foil first_token, first_text, raw;
+        enum ko_foil whole; /* whole answers have none */
     } rows[] = {
-        {"Dari", "New York", KO_FOIL_SCORED, KO_FOIL_SCORED, KO_FOIL_SCORED},
-        {"Dari", NULL, KO_FOIL_ABSENT, KO_FOIL_ABSENT, KO_FOIL_ABSENT},
-        {"Dari", " ", KO_FOIL_ABSENT, KO_FOIL_ABSENT, KO_FOIL_ABSENT},
-        {"Dari", "Dari", KO_FOIL_IS_ANSWER, KO_FOIL_IS_ANSWER, KO_FOIL_IS_ANSWER},
-        {"Dari", "1809", KO_FOIL_BLANK, KO_FOIL_OTHER_BLANKS, KO_FOIL_SCORED},
-        {"1809", "2005", KO_FOIL_ABSENT, KO_FOIL_SCORED, KO_FOIL_IS_ANSWER},
-        {"1809", "1805", KO_FOIL_ABSENT, KO_FOIL_IS_ANSWER, KO_FOIL_IS_ANSWER},
-        {"1809", "Dari", KO_FOIL_ABSENT, KO_FOIL_OTHER_BLANKS, KO_FOIL_SCORED},
+        {"Dari", "New York", KO_FOIL_SCORED, KO_FOIL_SCORED, KO_FOIL_SCORED, KO_FOIL_NOT_WHOLE},
+        {"Dari", NULL, KO_FOIL_ABSENT, KO_FOIL_ABSENT, KO_FOIL_ABSENT, KO_FOIL_ABSENT},
+        {"Dari", " ", KO_FOIL_ABSENT, KO_FOIL_ABSENT, KO_FOIL_ABSENT, KO_FOIL_ABSENT},
+        {"Dari", "Dari", KO_FOIL_IS_ANSWER, KO_FOIL_IS_ANSWER, KO_FOIL_IS_ANSWER,
+         KO_FOIL_NOT_WHOLE},
+        {"Dari", "1809", KO_FOIL_BLANK, KO_FOIL_OTHER_BLANKS, KO_FOIL_SCORED, KO_FOIL_NOT_WHOLE},
+        {"1809", "2005", KO_FOIL_ABSENT, KO_FOIL_SCORED, KO_FOIL_IS_ANSWER, KO_FOIL_NOT_WHOLE},
+        {"1809", "1805", KO_FOIL_ABSENT, KO_FOIL_IS_ANSWER, KO_FOIL_IS_ANSWER, KO_FOIL_NOT_WHOLE},
+        {"1809", "Dari", KO_FOIL_ABSENT, KO_FOIL_OTHER_BLANKS, KO_FOIL_SCORED, KO_FOIL_NOT_WHOLE},
     };
     struct ko_tokenizer *tokenizer = open_bundled("llama2");
     (void)state;
     for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
-        const enum ko_foil wanted[] = {rows[r].first_token, rows[r].first_text, rows[r].raw};
+        const enum ko_foil wanted[] = {rows[r].first_token, rows[r].first_text, rows[r].raw,
+                                       rows[r].whole};
         for (int score = 0; score < KO_N_SCORES; score++) {
             struct ko_prompt p =
                 audit(tokenizer, (enum ko_score)score, rows[r].target, rows[r].foil);

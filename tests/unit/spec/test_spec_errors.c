@@ -64,8 +64,16 @@ static const struct bad {
     {MODELS "prompts: {file: [f]}\n" ROUTES WINDOWS, "prompts.file: expected a path, got a list"},
     {MODELS "prompts: {file: f, selct: all}\n" ROUTES WINDOWS,
      "unknown key 'selct', did you mean 'select'?"},
-    {MODELS "prompts: {file: f, score: whole-answer}\n" ROUTES WINDOWS,
-     "prompts.score: expected first-token, first-text or raw-first-token, got 'whole-answer'"},
+    {MODELS "prompts: {file: f, score: perplexity}\n" ROUTES WINDOWS,
+     "prompts.score: expected first-token, first-text, raw-first-token or whole-answer, got "
+     "'perplexity'"},
+    {MODELS "prompts: {file: f, score: whole-answer, answer-rows: dirty}\n" ROUTES WINDOWS,
+     "prompts.answer-rows: expected clean or knocked, got 'dirty'"},
+    {MODELS "prompts: {file: f, answer-rows: knocked}\n" ROUTES WINDOWS,
+     "spec.yaml:2:33: prompts.answer-rows: only whole answers have rows, write score: whole-answer"},
+    {MODELS "prompts: {file: f, score: whole-answer}\n" ROUTES WINDOWS
+            "sweeps:\n  - {}\n  - {prompts: {answer-rows: knocked}}\n",
+     "prompts.answer-rows: 'knocked' here and 'clean' in the block at "},
     {MODELS "prompts: {file: f, score: first-txt}\n" ROUTES WINDOWS, "did you mean 'first-text'?"},
     {MODELS "prompts: {file: f}\n" ROUTES WINDOWS
             "sweeps:\n  - {}\n  - {prompts: {score: first-text}}\n",

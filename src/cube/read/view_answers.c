@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the tokens of whole answers. */
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+#include "src/cube/read/view.h"
+
+#define EVAL_NAME(name) "eval_answer_" #name
+
+enum ko_code ko_cube_view_answers(struct ko_cube_view *view, struct ko_answer_metrics *out,
+                                  struct ko_error *err)
+{
+    const hsize_t n_models = view->lengths.n[KO_AXIS_MODEL];
+    size_t n = 0;
+    enum ko_code code = ko_multiply((size_t)n_models, (size_t)view->lengths.n[KO_AXIS_EVAL_PROMPT],
+                                    &n, "models x prompts", err);
+
+    if (code == KO_OK) {
+        code = ko_multiply(n, (size_t)view->lengths.n[KO_AXIS_ANSWER_TOKEN], &n,
+                           "tokens of answers", err);
+    }
+#define X(FIELD, name, TYPE, ...)                                                                  \
+    if (code == KO_OK) {                                                                           \
+        KO_METRIC_C_##TYPE *values = ko_new(n, sizeof *values, err);                               \
+        code = values ? ko_cube_view_read_stored(view, EVAL_NAME(name), 0, n_models, values, err)  \
+                      : KO_E_MEMORY;                                                               \
+        for (size_t k = 0; code == KO_OK && k < n; k++) {                                          \
+            out[k].name = values[k];                                                               \
+        }                                                                                          \
+        free(values);                                                                              \
+    }
+    KO_ANSWER_METRICS(X, )
+#undef X
+    return code;
+}
+
+int32_t ko_answer_worst_rank(const struct ko_answer_metrics *answer, int32_t n)
+{
+    int32_t worst = -1;
+
+    for (int32_t k = 0; k < n && answer[0].rank >= 1; k++) {
+        worst = answer[k].rank > worst ? answer[k].rank : worst;
+    }
+    return worst;
+}
