@@ -174,6 +174,66 @@ static void a_lone_space_is_never_scored_unasked(void **state)
     }
 }
 
+enum { MOST_TOKENS = 64 };
+
+/* All tokens are scored, white space too; one position fewer than their rows need is too few. */
+static void check_whole(struct ko_tokenizer *tokenizer, const char *answer)
+{
+    int32_t id[MOST_TOKENS] = {0};
+    size_t n_prompt = 0;
+    const int32_t n = (int32_t)beyond(tokenizer, answer, id, MOST_TOKENS, &n_prompt);
+    struct ko_prompt whole = audit(tokenizer, KO_SCORE_WHOLE_ANSWER, answer, NULL);
+    struct ko_prompt raw = audit(tokenizer, KO_SCORE_RAW_FIRST_TOKEN, answer, NULL);
+    struct ko_prompt copy = {0};
+    struct ko_error err = {0};
+    assert_in_range(n, 1, MOST_TOKENS);
+    assert_int_equal(ko_prompt_copy(&whole, &copy, &err), KO_OK);
+    assert_int_equal(copy.reason, KO_RUNNABLE);
+    assert_int_equal(copy.n_tokens, n_prompt);
+    assert_int_equal(ko_prompt_n_scored(&copy), n);
+    assert_int_equal(ko_prompt_n_rows(&copy), (int32_t)n_prompt + n - 1);
+    for (int32_t k = 0; k < n; k++) {
+        assert_int_equal(ko_prompt_scored(&copy, k), id[k]);
+        assert_true(k + 1 == n || ko_prompt_row_token(&copy, (int32_t)n_prompt + k) == id[k]);
+    }
+    assert_memory_equal(copy.token, raw.token, n_prompt * sizeof *raw.token);
+    assert_int_equal(copy.subject_begin, raw.subject_begin);
+    ko_prompt_free(&copy);
+    ko_prompt_free(&whole);
+    ko_prompt_free(&raw);
+    for (int32_t room = -1; n > 1 && room <= 0; room++) {
+        struct ko_audit how = {.tokenizer = tokenizer,
+                               .score = KO_SCORE_WHOLE_ANSWER,
+                               .bos_id = -1,
+                               .max_tokens = (int32_t)n_prompt + n - 1 + room,
+                               .vocabulary = VOCABULARY};
+        const struct ko_fact fact = {.id = (char *)(uintptr_t) "7",
+                                     .text = (char *)(uintptr_t) "The number of Kabul is",
+                                     .subject = (char *)(uintptr_t) "Kabul",
+                                     .target = (char *)(uintptr_t)answer};
+        assert_int_equal(ko_prompt_audit(&how, &fact, &copy, &err), KO_OK);
+        assert_int_equal(copy.reason, room < 0 ? KO_ANSWER_TOO_LONG : KO_RUNNABLE);
+        assert_true(room == 0 || (!copy.rest && copy.n_rest == 0));
+        ko_prompt_free(&copy);
+        how.vocabulary = 1 + (id[n - 1] > id[0] ? id[n - 1] - 1 : id[0] - 1);
+        assert_int_equal(ko_prompt_audit(&how, &fact, &copy, &err), KO_OK);
+        assert_int_equal(copy.reason, KO_TOKEN_OUTSIDE_VOCABULARY);
+        ko_prompt_free(&copy);
+    }
+}
+
+static void whole_answers_are_all_their_tokens(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < N_TOKENIZERS; t++) {
+        struct ko_tokenizer *tokenizer = open_bundled(tokenizers[t]);
+        for (size_t a = 0; a < N_ANSWERS; a++) {
+            check_whole(tokenizer, answers[a]);
+        }
+        ko_tokenizer_close(tokenizer);
+    }
+}
+
 /* With Llama-2's: "▁ 1 80 9", "▁ 2 0 0 5"; "▁D ari", "▁Ne w ▁ Y or k". */
 static void a_foil_counts_only_beside_another_token(void **state)
 {
@@ -291,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lone_space_is_never_scored_unasked),
+        cmocka_unit_test(whole_answers_are_all_their_tokens),
         cmocka_unit_test(a_foil_counts_only_beside_another_token),
         cmocka_unit_test(appended_tokens_keep_the_limits),
         cmocka_unit_test(a_text_that_the_tokenizer_refuses_is_skipped),
