@@ -70,7 +70,8 @@ static const struct bad {
     {MODELS "prompts: {file: f, score: whole-answer, answer-rows: dirty}\n" ROUTES WINDOWS,
      "prompts.answer-rows: expected clean or knocked, got 'dirty'"},
     {MODELS "prompts: {file: f, answer-rows: knocked}\n" ROUTES WINDOWS,
-     "spec.yaml:2:33: prompts.answer-rows: only whole answers have rows, write score: whole-answer"},
+     "spec.yaml:2:33: prompts.answer-rows: only whole answers have rows, write score: "
+     "whole-answer"},
     {MODELS "prompts: {file: f, score: whole-answer}\n" ROUTES WINDOWS
             "sweeps:\n  - {}\n  - {prompts: {answer-rows: knocked}}\n",
      "prompts.answer-rows: 'knocked' here and 'clean' in the block at "},
