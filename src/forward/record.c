@@ -98,8 +98,8 @@ enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fa
 struct ko_metrics ko_answer_sum(const struct ko_metrics *row, int32_t n)
 {
     struct ko_metrics sum = row[0];
-    double logprob = 0;
-    for (int32_t k = 0; k < n; k++) {
+    double logprob = (double)row[0].logprob;
+    for (int32_t k = 1; k < n; k++) {
         logprob += (double)row[k].logprob;
     }
     sum.logprob = (float)logprob;

@@ -33,8 +33,9 @@ static double trunk_flop(const struct ko_tree_model *m, int32_t n, int32_t n_sco
     return n * m->rest_flop[0] + n_scored * m->last_flop;
 }
 
-/* A branch of n rows, n_scored of them scored. In the stage where it leaves, it takes its parent's projections. It takes the
-   parent's convolution and what follows it too, unless it computes its own (conv). */
+/* A branch of n rows, n_scored of them scored. In the stage where it leaves, it takes its parent's
+   projections. It takes the parent's convolution and what follows it too, unless it computes its own
+   (conv). */
 static double branch_flop(const struct ko_tree_model *m, int32_t n, int32_t n_scored,
                           int32_t leaves_at, bool conv)
 {
