@@ -212,6 +212,8 @@ enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *s
     }
     pass->rows = &set->rows;
     pass->only_last = false;
+    pass->first_last = set->first_last;
+    pass->n_last = set->n_last;
     float *x = NULL;
     enum ko_code code = pass->kernels->set_rows(pass->be, &set->rows, err);
     if (code == KO_OK) {

@@ -46,7 +46,10 @@ struct ko_pass {
     int32_t n_means;
     const struct ko_plan_model *plan_model; /* the places of the means */
     const struct ko_recorder *recorder;     /* NULL: nothing is recorded */
-    bool only_last; /* behind the last mixers: of the rows only the last ones are left */
+    bool only_last; /* behind the last mixers: of the rows only the scored ones are left */
+    /* [n_prompts + n_branches] where those of each trunk, then of each branch, begin among them */
+    const int32_t *first_last;
+    int32_t n_last; /* all of them */
 };
 
 /* A weight among the values; NULL for KO_NO_WEIGHT. */

@@ -54,20 +54,34 @@ static int32_t row_of_replacement(const struct place *place, const struct ko_rem
     }
 }
 
-/* Behind the last mixers only the last row of each branch may be left, behind those of the
+/* The rows of a branch that are left: row first_row is of position first. */
+struct rows_left {
+    int32_t first_row, first, end;
+};
+
+/* Behind the last mixers only the last rows of each branch may be left, behind those of the
    trunks. */
+static struct rows_left rows_left_of(const struct ko_pass *pass, int32_t b)
+{
+    const struct ko_rows *rows = pass->rows;
+    const struct ko_branch *branch = &rows->branches[b];
+    const int32_t run = rows->n_prompts + b, end = branch->first_position + branch->n_rows;
+    if (!pass->only_last) {
+        return (struct rows_left){branch->first_row, branch->first_position, end};
+    }
+    const int32_t next = b + 1 < rows->n_branches ? pass->first_last[run + 1] : pass->n_last;
+    return (struct rows_left){pass->first_last[run], end - (next - pass->first_last[run]), end};
+}
+
 static void list_branch(const struct place *place, int32_t b, struct listed *out)
 {
     const struct ko_rows *rows = place->pass->rows;
-    const struct ko_branch *branch = &rows->branches[b];
-    const struct ko_removal *removal = &rows->removals[branch->removal];
-    const int32_t end = branch->first_position + branch->n_rows;
-    const bool only_last = place->pass->only_last;
-    for (int32_t i = only_last ? end - 1 : branch->first_position; i < end; i++) {
+    const struct ko_removal *removal = &rows->removals[rows->branches[b].removal];
+    const struct rows_left left = rows_left_of(place->pass, b);
+    for (int32_t i = left.first; i < left.end; i++) {
         if (removal->at[i]) {
             const int32_t k = out->n++;
-            out->row[k] =
-                only_last ? rows->n_prompts + b : branch->first_row + i - branch->first_position;
+            out->row[k] = left.first_row + i - left.first;
             out->column[k] = place->n_heads > 0 ? removal->head * place->width : 0;
             out->from[k] = row_of_replacement(place, removal, i);
         }

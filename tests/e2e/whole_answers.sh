@@ -17,7 +17,7 @@ spec() {
 models: [$models/llama-facts, $models/mamba-facts]
 prompts: {file: $scratch/facts.jsonl$2}
 routes: ['last<-subject', 'later<-subject', 'mlp@last', 'last<-each']
-windows: {sizes: [1, 3], starts: {every: 4}}
+windows: {sizes: [1, 3], starts: [0, 5, 9, 11]} # the last layer too
 row-budget: 120
 YAML
 }
