@@ -71,10 +71,16 @@ static void write_spec(const struct comparison *x, struct ko_text *text)
     const struct golden *g = &x->golden;
     const int32_t n = count_prompts(x);
     ko_text_add(text, "models: [{name: golden, path: '%s'}]\n", x->c->checkpoint);
-    /* The oracle scores the first token, also if it is white space alone. */
-    ko_text_add(text, "prompts: {file: '%s', score: raw-first-token, select: {id: ", x->c->facts);
+    /* The oracle scores the first token, also if it is white space alone, or the whole answer. */
+    ko_text_add(text, "prompts: {file: '%s', select: {id: ", x->c->facts);
     add_list(text, &g->prompt_id, n);
-    ko_text_add(text, "}}\n");
+    ko_text_add(text, "}, score: ");
+    if (g->answer_rows.n > 0) {
+        ko_text_add(text, "whole-answer, answer-rows: %s", g->answer_rows.item[0]);
+    } else {
+        ko_text_add(text, "raw-first-token");
+    }
+    ko_text_add(text, "}\n");
     add_windows(g, text);
     if (x->c->row_budget > 0) {
         ko_text_add(text, "row-budget: %d\n", x->c->row_budget);
@@ -83,7 +89,10 @@ static void write_spec(const struct comparison *x, struct ko_text *text)
     add_list(text, &g->route, g->n_routes);
     ko_text_add(text, ", features: ");
     add_list(text, &g->feature_class, g->n_classes);
-    ko_text_add(text, "}\n  - {routes: ['last<-each'], features: [all]}\n");
+    ko_text_add(text, "}\n");
+    if (g->heat_logprob) {
+        ko_text_add(text, "  - {routes: ['last<-each'], features: [all]}\n");
+    }
 }
 
 static enum ko_code open_plan(struct comparison *x, struct ko_error *err)
@@ -147,7 +156,34 @@ static void compare_tokens(struct comparison *x, int32_t fact)
     bad += prompt->subject_begin != g->subject_span[2 * p];
     bad += prompt->subject_end != g->subject_span[2 * p + 1];
     bad += prompt->target != g->target_id[p];
+    for (int32_t k = 0; k < g->n_answer_tokens; k++) {
+        const int32_t scored = k < ko_prompt_n_scored(prompt) ? ko_prompt_scored(prompt, k) : -1;
+        bad += scored != g->answer_id[p * g->n_answer_tokens + k];
+    }
+    bad += g->n_answer_tokens > 0 && ko_prompt_n_scored(prompt) > g->n_answer_tokens;
     x->result.n_tokens_bad += bad;
+}
+
+/* The tokens of a whole answer. at: the cell in the golden file. */
+static void compare_answer(struct comparison *x, const struct ko_record *record, int32_t p,
+                           int32_t route, int32_t class, int64_t at, int64_t slot)
+{
+    const struct golden *g = &x->golden;
+    const int32_t n = g->n_answer_tokens, n_plan = x->plan->n_answer_tokens;
+    for (int32_t k = 0; k < n; k++) {
+        const struct ko_answer_metrics got =
+            k < n_plan ? record->answer[slot * n_plan + k] : ko_no_answer_metrics;
+        const double expected = g->answer_logprob[at * n + k];
+        const double difference = fabs((double)got.logprob - expected);
+        const bool past = isnan(expected); /* the answer's end */
+        const bool rank_matters = past || !(g->answer_gap[at * n + k] <= x->c->bound);
+        if ((past ? !isnan(got.logprob) : !(difference <= x->c->bound)) ||
+            (rank_matters && got.rank != g->answer_rank[at * n + k])) {
+            x->result.n_bad++;
+            note(x, "token of the answer", p, g->route.item[route], g->feature_class.item[class], k,
+                 -1, (double)got.logprob, expected);
+        }
+    }
 }
 
 /* One cell of the mean routes. */
@@ -175,6 +211,9 @@ static void compare_cell(struct comparison *x, const struct ko_record *record, i
         return;
     }
     r->n_cells++;
+    if (g->answer_rows.n > 0) {
+        compare_answer(x, record, p, route, class, at, slot);
+    }
     const double lp = fabs((double)got->logprob - g->logprob[at]);
     const double kl = fabs((double)got->kl - g->kl[at]);
     if (lp > r->worst_logprob) {
@@ -254,7 +293,9 @@ static void compare_record(struct comparison *x, const struct ko_record *record)
                     compare_cell(x, record, p, r, c, s, start);
                 }
             }
-            compare_heat(x, record, p, 0, s, start);
+            if (g->heat_logprob) {
+                compare_heat(x, record, p, 0, s, start);
+            }
         }
     }
 }
@@ -370,6 +411,7 @@ enum ko_code golden_compare(const struct golden_case *c, enum ko_precision preci
     }
     if (code == KO_OK) {
         x.result.n_skipped = count_prompts(&x);
+        x.result.lacks_maps = !x.golden.heat_logprob;
         code = run(&x, err);
     }
     *out = x.result;

@@ -24,6 +24,7 @@ struct golden_result {
     int64_t n_cells, n_vacuous, n_heat,
         n_bad;            /* bad: beyond the bound, or a rank that differs with the gap beyond it */
     int64_t n_tokens_bad; /* token ids, spans, targets that differ */
+    bool lacks_maps;      /* the golden has none */
     int32_t n_skipped;    /* prompts of the golden that the program does not run */
     int32_t n_batches;
     double worst_logprob, worst_kl, worst_clean;

@@ -131,6 +131,34 @@ static enum ko_code read_axes(hid_t file, struct golden *g, struct ko_error *err
     return code == KO_OK ? read_ints(file, "window_size", g->n_sizes, &g->size, err) : code;
 }
 
+/* What only files of whole answers have. */
+static enum ko_code read_answers(hid_t file, struct golden *g, struct ko_error *err)
+{
+    if (H5Lexists(file, "answer_rows", H5P_DEFAULT) <= 0) {
+        return KO_OK;
+    }
+    g->n_answer_tokens = (int32_t)(length(file, "answer_id") / g->n_prompts);
+    const int64_t P = g->n_prompts;
+    const int64_t n = P * g->n_routes * g->n_classes * g->n_sizes * g->n_layers;
+    enum ko_code code = read_strings(file, "answer_rows", &g->answer_rows, err);
+    if (code == KO_OK && (g->answer_rows.n != 1 || g->n_answer_tokens == 0)) {
+        code = ko_fail(err, KO_E_INPUT, "golden file: answer_rows is not one word");
+    }
+    if (code == KO_OK) {
+        code = read_ints(file, "answer_id", P * g->n_answer_tokens, &g->answer_id, err);
+    }
+    if (code == KO_OK) {
+        code =
+            read_doubles(file, "answer_logprob", n * g->n_answer_tokens, &g->answer_logprob, err);
+    }
+    if (code == KO_OK) {
+        code = read_doubles(file, "answer_gap", n * g->n_answer_tokens, &g->answer_gap, err);
+    }
+    return code == KO_OK
+               ? read_ints(file, "answer_rank", n * g->n_answer_tokens, &g->answer_rank, err)
+               : code;
+}
+
 static enum ko_code read_values(hid_t file, struct golden *g, struct ko_error *err)
 {
     const int64_t P = g->n_prompts, n = P * g->n_routes * g->n_classes * g->n_sizes * g->n_layers;
@@ -156,6 +184,9 @@ static enum ko_code read_values(hid_t file, struct golden *g, struct ko_error *e
                 {"subject_span", P * 2, &g->subject_span}};
     enum ko_code code = KO_OK;
     for (size_t k = 0; code == KO_OK && k < sizeof doubles / sizeof doubles[0]; k++) {
+        if (doubles[k].out == &g->heat_logprob && H5Lexists(file, "answer_rows", H5P_DEFAULT) > 0) {
+            continue;
+        }
         code = read_doubles(file, doubles[k].name, doubles[k].n, doubles[k].out, err);
     }
     for (size_t k = 0; code == KO_OK && k < sizeof ints / sizeof ints[0]; k++) {
@@ -175,6 +206,9 @@ enum ko_code golden_read(const char *path, struct golden *out, struct ko_error *
     if (code == KO_OK) {
         code = read_values(file, &g, err);
     }
+    if (code == KO_OK) {
+        code = read_answers(file, &g, err);
+    }
     H5Fclose(file);
     if (code != KO_OK) {
         golden_free(&g);
@@ -189,10 +223,13 @@ void golden_free(struct golden *g)
     ko_strings_free(&g->prompt_id);
     ko_strings_free(&g->route);
     ko_strings_free(&g->feature_class);
-    void *const memory[] = {g->windows,           g->size,        g->logprob,  g->kl,
-                            g->rank_gap,          g->target_rank, g->top1_id,  g->clean_logprob,
-                            g->clean_target_rank, g->target_id,   g->token_id, g->subject_span,
-                            g->heat_logprob};
+    ko_strings_free(&g->answer_rows);
+    void *const memory[] = {g->windows,      g->size,          g->logprob,
+                            g->kl,           g->rank_gap,      g->target_rank,
+                            g->top1_id,      g->clean_logprob, g->clean_target_rank,
+                            g->target_id,    g->token_id,      g->subject_span,
+                            g->heat_logprob, g->answer_id,     g->answer_logprob,
+                            g->answer_gap,   g->answer_rank};
     for (size_t k = 0; k < sizeof memory / sizeof memory[0]; k++) {
         free(memory[k]);
     }

@@ -19,7 +19,13 @@ struct golden {
     int32_t *clean_target_rank, *target_id;
     int32_t *token_id;     /* [prompt, position] */
     int32_t *subject_span; /* [prompt, 2] */
-    double *heat_logprob;  /* [prompt, position, size, layer] */
+    double *heat_logprob;  /* [prompt, position, size, layer]; NULL: the file has no maps */
+    /* Of whole answers (make_answers.py), whose logprob has all tokens. NULL: the first is scored */
+    struct ko_strings answer_rows; /* the rule, one word; empty where the first token is scored */
+    int32_t n_answer_tokens;
+    int32_t *answer_id;                  /* [prompt, token] */
+    double *answer_logprob, *answer_gap; /* [prompt, route, class, size, layer, token] */
+    int32_t *answer_rank;                /* likewise */
 };
 
 KO_MUST_CHECK enum ko_code golden_read(const char *path, struct golden *out, struct ko_error *err);
