@@ -237,8 +237,9 @@ static const struct {
     {SPANS("\"verb\": [1]"),
      ":1: spans: verb: expected [begin, end) in characters of the prompt, which has 3, got [ 1 ]"},
     {SPANS("\"verb\": [2, 1]"), ":1: spans: verb: expected [begin, end)"},
-    {SPANS("\"verb\": [[0, 1], [2, 4]]"), "spans: verb: expected [begin, end) in characters of the "
-                                          "prompt, which has 3, got [ 2, 4 ]"},
+    {SPANS("\"verb\": [[0, 1], [2, 4]]"),
+     ":1: spans: verb: expected [begin, end) in characters of the "
+     "prompt, which has 3, got [ 2, 4 ]"},
     {SPANS("\"verb\": [0, 1]}, \"token_spans\": {\"verb\": [0, 1]"),
      ":1: token_spans: verb: is in spans too"},
     {SPANS("}, \"token_spans\": {\"image\": [0, 32769]"),
@@ -274,13 +275,10 @@ static const struct {
     {"case_id,prompt,subject\n", ":1: missing column 'target_true'"},
     {"prompt,subject,Answer\np,s,t\n",
      ":1: missing column 'target', rename 'Answer' if that is meant"},
-    {"id;prompt;subject;target\n1;p;s;t\n",
-     ":1: columns are separated by commas or tabs, but this header has semicolons: convert it with "
-     "`python3"},
     {"id\tprompt\tsubject\ttarget\n1\tp\ts\n", ":2: 3 fields, but the header has 4"},
     {"id\tprompt\tsubject\n1\tp\ts\n", ":1: missing column 'target'"},
-    {"id;prompt;subject;target\n1;p;s;t\n",
-     ":1: columns are separated by commas, but this header has semicolons: convert it with"},
+    {"id;prompt;subject;target\n1;p;s;t\n", ":1: columns are separated by commas or tabs, but this "
+                                            "header has semicolons: convert it with"},
     {"PAR1\x15",
      ": is a Parquet file, which is not read: convert it with `python3 -c \"import pandas; "
      "pandas.read_parquet('"},
