@@ -213,7 +213,7 @@ static struct ko_attend_query query_of(const struct group *group, const struct s
     }
     if (cut && ko_branch_cuts_head(cut, head)) {
         const struct ko_edge_set *edges = &rows->edges[cut->edge_set];
-        query.removed = edges->later || edges->target[i] ? edges->source : NULL;
+        query.removed = edges->target[i] ? edges->source : NULL;
         query.keeps_itself = edges->later;
         query.after_softmax = cut->after_softmax;
     }
