@@ -30,8 +30,8 @@ struct ko_streamed_weights {
 
 int ko_streaming_threads(const struct ko_kernels *kernels, int n_threads)
 {
-    const int most = n_threads - 1 < MOST_THREADS ? n_threads - 1 : MOST_THREADS;
-    return kernels->own_memory && most > 1 ? most : 1;
+    const int wanted = kernels->own_memory && n_threads > 2 ? n_threads - 1 : 1;
+    return wanted < MOST_THREADS ? wanted : MOST_THREADS;
 }
 
 double ko_streamed_host_bytes(const struct ko_model *model)
@@ -150,11 +150,12 @@ static enum ko_code check_run(void *context, const struct ko_weight *weight, siz
     for (size_t at = 0; weights->bad < 0 && at < n; at += BLOCK) {
         const unsigned char *block = (const unsigned char *)data + at * size;
         const size_t count = n - at < BLOCK ? n - at : BLOCK;
-        for (size_t i = 0; !are_finite(type, to, block, count) && i < count; i++) {
-            if (!are_finite(type, to, block + i * size, 1)) {
-                weights->bad = weights->n_seen + (int64_t)(at + i);
-                break;
+        if (!are_finite(type, to, block, count)) {
+            size_t i = 0;
+            while (i + 1 < count && are_finite(type, to, block + i * size, 1)) {
+                i++;
             }
+            weights->bad = weights->n_seen + (int64_t)(at + i);
         }
     }
     weights->n_seen += (int64_t)n;
