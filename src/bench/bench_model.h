@@ -28,7 +28,7 @@ struct ko_bench_model {
     struct ko_plan *plan; /* last<-{subject, relation, last, first}, window 9, all starts */
 };
 
-enum { KO_BENCH_WINDOW = 9, KO_BENCH_LEAST_TOKENS = 6, KO_BENCH_MOST_TOKENS = 1024 };
+enum { KO_BENCH_WINDOW = 9, KO_BENCH_LEAST_TOKENS = 6, KO_BENCH_MOST_TOKENS = 32768 };
 
 /* KO_E_INPUT for an unknown shape (the error names the nearest and all), and for prompts that are
    too short or too long for the model. Free with ko_bench_model_free. */

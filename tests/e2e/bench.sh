@@ -36,7 +36,7 @@ refused "an empty item" "has an empty item" --shape mamba-130m,,gpt2-xl
 refused "a precision that is not offered" "does not offer 'float16'" --precision float32,float16
 refused "a precision of GPUs" "cpu computes in float32, got tf32" --backend cpu --precision float32,tf32
 refused "another precision of GPUs" "cpu computes in float32, got bf16x3" --backend cpu --precision bf16x3
-refused "prompts that are too short" "--tokens: expected 6 to 1024" --backend cpu --tokens 5
+refused "prompts that are too short" "--tokens: expected 6 to 32768" --backend cpu --tokens 5
 
 # 46.7 billion float32 weights: refused before any memory is taken.
 if [ "$(awk '/^MemTotal/ {print $2}' /proc/meminfo)" -lt 180000000 ]; then
