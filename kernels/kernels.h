@@ -34,6 +34,7 @@ struct ko_limits {
     int32_t max_tokens;        /* T of a prompt */
     int32_t max_in;            /* n_in of a matrix */
     int32_t n_heads, n_groups; /* Mamba-2's */
+    int32_t d_inner, d_state;  /* Mamba-1's and Mamba-2's */
     int32_t vocabulary;
     int32_t n_stages; /* of the model, if branches name their stages (struct ko_branch) */
 };

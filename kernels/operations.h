@@ -343,7 +343,7 @@ struct ko_mamba1 {
      out[i, h, p]   = sum_{j <= i} alpha[i, j, h] u[j, h, p] + d[h] u[i, h, p]
 
    where head h has B and C of the group h * n_groups / n_heads. In its window, a branch's removed
-   edges are omitted from the sum in the masked heads. A row costs O(T). */
+   edges are omitted from the sum in the masked heads. */
 struct ko_mamba2 {
     int32_t stage, n_heads, d_head, d_state, n_groups;
     const float *u;     /* [rows, ld] n_heads * d_head, convolved; ko_rows_source_after_conv */

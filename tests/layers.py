@@ -29,7 +29,7 @@ FLOORS = """
     src/prompts
     src/spec
     src/plan
-    kernels kernels/plain kernels/cpu kernels/cpu/isa kernels/cuda kernels/cuda/attention kernels/backends
+    kernels kernels/plain kernels/cpu kernels/cpu/isa kernels/cuda kernels/cuda/attention kernels/cuda/mamba kernels/backends
     src/tree
     src/models src/models/sublayers src/models/families
     src/forward

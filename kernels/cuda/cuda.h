@@ -24,7 +24,12 @@ struct ko_cuda_scratch {
                                    in bf16x3 [max_rows, 2 max_in]: low parts, then high parts */
     float *step;                /* [max_rows, n_heads] Mamba-2's delta */
     double *step_sum;           /* [max_rows, n_heads] sum of delta along the path, up to the row */
-    float *score;               /* [max_rows, n_groups, max_tokens] C[i] . B[j] */
+    float *score;               /* [max_rows, n_groups, ko_cuda_score_keys] C[i] . B[j] */
+    float *chunk_input;         /* [chunks, d_inner * d_state] what the rows of a chunk of a long
+                                   trunk add to the state */
+    float *chunk_state;         /* the same of the state before the chunk */
+    double *chunk_step;         /* [chunks, d_inner floats or n_heads doubles] sum of delta over the
+                                   chunk */
     float *tile;                /* [ko_cuda_tile_floats] logits */
     void *metrics_rows;         /* [max_rows] running metrics */
     struct ko_metrics *metrics; /* [max_rows] */
@@ -90,6 +95,12 @@ KO_MUST_CHECK enum ko_code ko_cuda_put(struct ko_backend *be, const void *host, 
 /* Ensures that the next `n` puts, of `bytes` bytes in all, are valid together. */
 KO_MUST_CHECK enum ko_code ko_cuda_put_room(struct ko_backend *be, size_t bytes, size_t n,
                                             struct ko_error *err);
+
+/* Keys of a row in scratch.score. */
+static inline int32_t ko_cuda_score_keys(int32_t max_tokens)
+{
+    return max_tokens < KO_CUDA_MAMBA2_FROM ? max_tokens : KO_CUDA_MAMBA2_FROM;
+}
 
 /* Size of scratch.tile. */
 size_t ko_cuda_tile_floats(int32_t max_rows);

@@ -121,7 +121,27 @@ struct need {
     bool pinned; /* on the host, else on the device */
 };
 
-enum { N_NEEDS = 15 };
+enum { N_NEEDS = 18 };
+
+static size_t larger_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The chunks for which there is memory: a model has Mamba-2 where it has heads. */
+static size_t n_chunks(const struct ko_limits *limits)
+{
+    const int32_t most = limits->n_heads > 0 ? KO_CUDA_MAMBA2_STATES : KO_CUDA_MAMBA1_STATES;
+    if (limits->d_inner == 0 || limits->d_state > most) {
+        return 0;
+    }
+    if (limits->n_heads > 0) {
+        return ko_cuda_chunks_most(limits->max_rows, limits->max_tokens, KO_CUDA_MAMBA2_CHUNK,
+                                   KO_CUDA_MAMBA2_FROM);
+    }
+    return ko_cuda_chunks_most(limits->max_rows, limits->max_tokens, KO_CUDA_MAMBA1_CHUNK,
+                               KO_CUDA_MAMBA1_FROM);
+}
 
 static void **pointer_of(struct ko_backend *be, const struct need *need)
 {
@@ -132,7 +152,12 @@ static void list_needs(enum ko_precision precision, const struct ko_limits *limi
                        struct need need[N_NEEDS])
 {
     const size_t rows = (size_t)limits->max_rows, heads = (size_t)limits->n_heads;
-    const size_t scores = rows * (size_t)limits->n_groups * (size_t)limits->max_tokens;
+    const size_t keys = (size_t)ko_cuda_score_keys(limits->max_tokens);
+    const size_t scores = rows * (size_t)limits->n_groups * keys;
+    const size_t chunks = n_chunks(limits);
+    const size_t state = (size_t)limits->d_inner * (size_t)limits->d_state * sizeof(float);
+    const size_t steps =
+        larger_size((size_t)limits->d_inner * sizeof(float), heads * sizeof(double));
     const size_t tables =
         ko_cuda_tables_bytes(limits->max_rows, limits->max_tokens, limits->n_stages);
     const size_t stage = rows * KO_CUDA_STAGE_BYTES_A_ROW + 4096;
@@ -146,6 +171,9 @@ static void list_needs(enum ko_precision precision, const struct ko_limits *limi
         {MEMBER(scratch.step), rows * heads * sizeof(float), false},
         {MEMBER(scratch.step_sum), rows * heads * sizeof(double), false},
         {MEMBER(scratch.score), scores * sizeof(float), false},
+        {MEMBER(scratch.chunk_input), chunks * state, false},
+        {MEMBER(scratch.chunk_state), chunks * state, false},
+        {MEMBER(scratch.chunk_step), chunks * steps, false},
         {MEMBER(scratch.tile), tile * sizeof(float), false},
         {MEMBER(scratch.metrics_rows), rows * METRICS_ROW_BYTES, false},
         {MEMBER(scratch.metrics), rows * sizeof(struct ko_metrics), false},

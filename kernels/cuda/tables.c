@@ -28,13 +28,19 @@ static size_t source_words(int32_t max_tokens)
 
 size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens, int32_t n_stages)
 {
-    /* There are no more prompts, branches, items or edge sets than rows. Seventeen arrays are padded,
-       and the stages of each branch; one array has an element more than there are prompts. */
-    const size_t a_row = 11 * sizeof(int32_t) + sizeof(struct ko_branch) +
+    /* There are no more prompts, branches, items or edge sets than rows. Nineteen arrays are padded,
+       and the stages of each branch; three arrays have an element more than there are prompts. */
+    const size_t a_row = 13 * sizeof(int32_t) + sizeof(struct ko_branch) +
                          sizeof(struct ko_scan_item) + 1 + 2 * (size_t)max_tokens +
                          source_words(max_tokens) * sizeof(uint32_t) +
                          padded_bytes((size_t)n_stages);
-    return (size_t)max_rows * a_row + sizeof(int32_t) + (size_t)17 * ALIGNMENT;
+    return (size_t)max_rows * a_row + 3 * sizeof(int32_t) + (size_t)19 * ALIGNMENT;
+}
+
+size_t ko_cuda_chunks_most(int32_t max_rows, int32_t max_tokens, int32_t length, int32_t from)
+{
+    /* A trunk has at most one chunk that is not full. */
+    return max_tokens < from ? 0 : (size_t)(max_rows / length) + (size_t)(max_rows / from);
 }
 
 /* The next n elements of the block. *there: their address in its copy. */
@@ -196,6 +202,19 @@ static void pack_items(const struct sorting *sorting, struct ko_cuda_block *bloc
     out->n_items = cut_items(rows, sorted, items);
 }
 
+static void pack_chunks(const struct ko_rows *rows, int32_t length, int32_t from,
+                        struct ko_cuda_block *block, struct ko_cuda_chunks *out)
+{
+    const void *there;
+    int32_t *first = take_array(block, (size_t)rows->n_prompts + 1, sizeof *first, &there);
+    first[0] = 0;
+    for (int32_t p = 0; p < rows->n_prompts; p++) {
+        const int32_t n = rows->n_tokens[p];
+        first[p + 1] = first[p] + (n < from ? 0 : (n + length - 1) / length);
+    }
+    *out = (struct ko_cuda_chunks){there, first[rows->n_prompts]};
+}
+
 static void pack_order(const struct sorting *sorting, struct ko_cuda_block *block,
                        struct ko_cuda_rows *out)
 {
@@ -287,6 +306,8 @@ enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables, const struct ko_
     pack_order(&sorting, block, out);
     pack_items(&sorting, block, out);
     pack_edges(rows, block, out);
+    pack_chunks(rows, KO_CUDA_MAMBA1_CHUNK, KO_CUDA_MAMBA1_FROM, block, &out->mamba1_chunks);
+    pack_chunks(rows, KO_CUDA_MAMBA2_CHUNK, KO_CUDA_MAMBA2_FROM, block, &out->mamba2_chunks);
     return KO_OK;
 }
 

@@ -22,6 +22,23 @@ struct ko_scan_item {
     int32_t first, n; /* the branches item_branch[first .. first + n), ascending */
 };
 
+/* Mamba-1 and Mamba-2 scan trunks of FROM rows and more in chunks of CHUNK rows. A trunk's own length
+   decides, so that other prompts of the wave do not change its results. */
+enum {
+    KO_CUDA_MAMBA1_CHUNK = 32,
+    KO_CUDA_MAMBA1_FROM = 160,
+    KO_CUDA_MAMBA1_STATES = 32, /* most states of a channel, else rows go one after the other */
+    KO_CUDA_MAMBA2_CHUNK = 128,
+    KO_CUDA_MAMBA2_FROM = 256,
+    KO_CUDA_MAMBA2_STATES = 256 /* most states of a head, else every row sums over all keys */
+};
+
+/* The chunks of a wave's long trunks, prompt after prompt. */
+struct ko_cuda_chunks {
+    const int32_t *first; /* [n_prompts + 1] the chunks of prompt p are [first[p], first[p + 1]) */
+    int32_t n;
+};
+
 /* Pointers into one block; on the host or on the device. */
 struct ko_cuda_rows {
     const int32_t *position, *previous, *branch, *prompt, *parent_row; /* [n_rows] */
@@ -39,6 +56,7 @@ struct ko_cuda_rows {
     const uint8_t *target, *source;   /* [n_edge_sets, max_tokens] */
     const uint32_t *source_bits; /* [n_edge_sets, n_source_words] bit j % 32 of word j / 32: source
                                          of position j */
+    struct ko_cuda_chunks mamba1_chunks, mamba2_chunks;
     int32_t n_rows, n_trunk_rows, n_prompts, n_branches, n_edge_sets, n_stages, max_tokens, n_items;
     int32_t n_source_words;
     int32_t n_long_prompts, n_long_rows; /* prompts longer than KO_CUDA_SHORT, and their rows */
@@ -59,6 +77,10 @@ struct ko_cuda_block {
 
 /* The most bytes that the block of a wave within these limits needs. */
 size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens, int32_t n_stages);
+
+/* The most chunks of `length` rows that the trunks of `from` rows and more have in a wave within
+   these limits. */
+size_t ko_cuda_chunks_most(int32_t max_rows, int32_t max_tokens, int32_t length, int32_t from);
 
 /* Packs the wave into the block. The pointers of *out are relative to block->base. */
 KO_MUST_CHECK enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables,

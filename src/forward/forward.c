@@ -69,6 +69,8 @@ struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model
     const struct ko_sizes sizes = ko_model_sizes(model);
     limits.n_heads = sizes.n_ssm_heads;
     limits.n_groups = sizes.n_groups;
+    limits.d_inner = sizes.d_inner;
+    limits.d_state = sizes.d_inner > 0 ? sizes.d_state : 0;
     for (int32_t f = 0; f < plan->n_facts; f++) {
         const struct ko_prompt *prompt = ko_plan_prompt(plan, plan_model, f);
         if (prompt->reason == KO_RUNNABLE && ko_prompt_n_rows(prompt) > limits.max_tokens) {

@@ -73,7 +73,7 @@ static double mix_channel(const struct ko_rows *rows, const struct inputs *x, in
 {
     int32_t i = rows->position[row], d_inner = x->d_inner, ld_bc = 2 * x->d_state + PAD;
     bool masked = wave_masked(rows, row, layer, x->masks, d_inner, c);
-    double sums[WAVE_TOKENS] = {0.0}, total = 0.0, y = 0.0;
+    double sums[WAVE_LONGEST] = {0.0}, total = 0.0, y = 0.0;
     for (int32_t j = 0; j <= i; j++) {
         total += (double)x->delta[ko_at(path[j], d_inner, c)];
         sums[j] = total;
@@ -98,7 +98,7 @@ static void mix_row(const struct ko_rows *rows, int32_t row, int32_t layer, cons
                     double *out)
 {
     const struct inputs *x = inputs;
-    int32_t path[WAVE_TOKENS], i = wave_path(rows, row, layer, ko_rows_source_after_conv, path);
+    int32_t path[WAVE_LONGEST], i = wave_path(rows, row, layer, ko_rows_source_after_conv, path);
     int32_t projected = ko_rows_source(rows, row, layer);
     for (int32_t c = 0; c < x->d_inner; c++) {
         double gate = (double)x->z[ko_at(projected, x->d_inner + PAD, c)];
@@ -139,6 +139,18 @@ static void scan_without_the_removed_edges(void **state)
                    spread);
     }
     print_message("mamba1: plain from double precision %.1e, others from plain %.1e\n",
+                  spread[0].largest, spread[1].largest);
+}
+
+/* Trunks that some backends cut into chunks. */
+static void chunks_without_the_removed_edges(void **state)
+{
+    struct spread spread[2] = {{0}};
+    for (uint32_t seed = 0; seed < 13; seed++) {
+        check_wave(*state, "chunks", wave_chunked_rows(seed), seed % 4 ? 5 : 131,
+                   seed % 4 ? 3 + 4 * (int32_t)(seed % 3) : 2, spread);
+    }
+    print_message("mamba1, chunks: plain from double precision %.1e, others from plain %.1e\n",
                   spread[0].largest, spread[1].largest);
 }
 
@@ -222,6 +234,16 @@ static void removed_sources_need_not_be_finite(void **state)
         free_inputs(&x);
     }
     assert_true(n_spared > 100);
+    const int64_t n_short = n_spared;
+    for (uint32_t seed = 20; seed < 26; seed++) {
+        const struct ko_rows *rows = wave_chunked_rows(seed);
+        struct inputs x = make_inputs(rows, 3, 3);
+        const struct mixing mixing = mixing_of("chunks", rows, &x);
+        spoil_rows(x.u, rows->n_rows, 3, 0, 3, INFINITY);
+        check_mixing(*state, rows, &mixing, spread, &n_spared);
+        free_inputs(&x);
+    }
+    assert_true(n_spared > n_short);
 }
 
 int run_mamba1(void)
@@ -229,6 +251,7 @@ int run_mamba1(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(removed_sources_need_not_be_finite),
         cmocka_unit_test(scan_without_the_removed_edges),
+        cmocka_unit_test(chunks_without_the_removed_edges),
         cmocka_unit_test(nothing_removed_is_the_clean_run),
         cmocka_unit_test(everything_removed_leaves_the_skip),
         cmocka_unit_test(threads_do_not_change_a_bit),

@@ -11,7 +11,7 @@
 
 #include "tests/conformance/check.h"
 
-enum { N_MASKS = 2, PAD = 5, LONG = 300 };
+enum { N_MASKS = 2, PAD = 5, LONG = WAVE_LONGEST };
 
 struct shape {
     int32_t n_heads, d_head, d_state, n_groups;
@@ -211,6 +211,49 @@ static void long_prompts_keep_their_precision(void **state)
                   LONG, spread[0].largest, spread[1].largest);
 }
 
+/* Trunks that some backends cut into chunks. */
+static void chunks_without_the_removed_edges(void **state)
+{
+    static const struct shape small[] = {
+        {2, 6, 5, 1, 0.0F, INFINITY}, {3, 4, 3, 3, 0.01F, 0.3F}, {1, 33, 17, 1, 0.0F, 0.1F}};
+    struct spread spread[2] = {{0}};
+    for (uint32_t seed = 0; seed < 13; seed++) {
+        check_rows(*state, "chunks", wave_chunked_rows(seed), &small[seed % 3], spread);
+    }
+    static const struct shape wide[] = {{1, 68, 2, 1, 0.0F, 0.1F}, {1, 1, 130, 1, 0.0F, 0.1F}};
+    for (uint32_t seed = 0; seed < 2; seed++) {
+        check_rows(*state, "chunks", wave_chunked_rows(11 + 4 * seed), &wide[seed], spread);
+    }
+    print_message("mamba2, chunks: plain from double precision %.1e, others from plain %.1e\n",
+                  spread[0].largest, spread[1].largest);
+}
+
+/* In tf32 a GPU multiplies the factors of chunks on tensor cores, which round them to 11 bits. */
+static void chunks_on_tensor_cores(void **state)
+{
+    static const struct shape shapes_of_chunks[] = {{2, 6, 5, 1, 0.0F, INFINITY},
+                                                    {1, 33, 17, 1, 0.0F, 0.1F},
+                                                    {1, 68, 2, 1, 0.0F, 0.1F},
+                                                    {1, 1, 130, 1, 0.0F, 0.1F}};
+    const struct backends *all = *state;
+    struct backends two = {.n = 1, .list = {all->list[0]}};
+    two.n += backend_open_gpu(KO_TF32, &two.list[1]);
+    if (two.n == 1) {
+        skip();
+    }
+    struct spread spread[2] = {{0}};
+    for (uint32_t seed = 0; seed < 12; seed++) {
+        const struct ko_rows *rows = wave_chunked_rows(seed);
+        struct inputs x = make_inputs(rows, &shapes_of_chunks[seed % 4]);
+        struct mixing mixing = mixing_of("chunks on tensor cores", rows, &x);
+        mixing.tolerance[1] = 3e-3; /* 1.0e-3 observed on an H200 */
+        check_mixing(&two, rows, &mixing, spread, NULL);
+        free_inputs(&x);
+    }
+    print_message("mamba2, chunks on tensor cores: at most %.1e from plain\n", spread[1].largest);
+    two.list[1].k->close(two.list[1].be);
+}
+
 /* Gives every branch row the inputs of its parent's row, as in the layer where it leaves. */
 static void equal_inputs(const struct ko_rows *rows, struct inputs *x)
 {
@@ -282,6 +325,17 @@ static void removed_sources_need_not_be_finite(void **state)
         free_inputs(&x);
     }
     assert_true(n_spared > 100);
+    const int64_t n_short = n_spared;
+    for (uint32_t seed = 20; seed < 26; seed++) {
+        const struct ko_rows *rows = wave_chunked_rows(seed);
+        const struct shape shape = {1, 3, 2, 1, 0.0F, INFINITY};
+        struct inputs x = make_inputs(rows, &shape);
+        const struct mixing mixing = mixing_of("chunks", rows, &x);
+        spoil_rows(x.ubc, rows->n_rows, x.ld, 0, x.d_out + 2, INFINITY);
+        check_mixing(*state, rows, &mixing, spread, &n_spared);
+        free_inputs(&x);
+    }
+    assert_true(n_spared > n_short);
 }
 
 int run_mamba2(void)
@@ -289,6 +343,8 @@ int run_mamba2(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(removed_sources_need_not_be_finite),
         cmocka_unit_test(mixing_without_the_removed_edges),
+        cmocka_unit_test(chunks_without_the_removed_edges),
+        cmocka_unit_test(chunks_on_tensor_cores),
         cmocka_unit_test(long_prompts_keep_their_precision),
         cmocka_unit_test(nothing_removed_is_the_clean_run),
         cmocka_unit_test(everything_removed_leaves_the_skip),

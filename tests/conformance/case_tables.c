@@ -134,22 +134,42 @@ static void check_items(const struct ko_rows *rows, const struct ko_cuda_rows *g
     free(seen);
 }
 
+/* The long trunks are cut into whole chunks and a rest; the others are not cut. */
+static void check_chunks(const struct ko_rows *rows, const struct ko_cuda_chunks *got,
+                         int32_t length, int32_t from)
+{
+    int32_t n = 0;
+    for (int32_t p = 0; p < rows->n_prompts; p++) {
+        assert_int_equal(got->first[p], n);
+        for (int32_t i = 0; rows->n_tokens[p] >= from && i < rows->n_tokens[p]; i += length) {
+            n++;
+        }
+    }
+    assert_int_equal(got->first[rows->n_prompts], n);
+    assert_int_equal(got->n, n);
+    assert_true((size_t)n <= ko_cuda_chunks_most(rows->n_rows, rows->max_tokens, length, from));
+}
+
 static void every_wave_is_told_whole(void **state)
 {
     (void)state;
     size_t n_plans = 0;
     const struct wave_plan *plans = wave_plans(&n_plans);
-    for (size_t k = 0; k < n_plans + 200; k++) {
+    for (size_t k = 0; k < n_plans + 300; k++) {
         struct packed p;
         struct wave_plan plan;
         wave_random((uint32_t)k, &plan);
         plan.stretch = k % 2 ? 1 + (int32_t)(k % WAVE_STRETCH) : 0;
-        const struct ko_rows *rows = wave_rows(k < n_plans ? &plans[k] : &plan);
+        const struct ko_rows *rows = k < n_plans  ? wave_rows(&plans[k])
+                                     : k % 3 == 0 ? wave_chunked_rows((uint32_t)k)
+                                                  : wave_rows(&plan);
         pack_wave(rows, &p);
         check_copies(rows, &p.rows);
         check_order(rows, &p.rows);
         check_places(rows, &p.rows);
         check_items(rows, &p.rows);
+        check_chunks(rows, &p.rows.mamba1_chunks, KO_CUDA_MAMBA1_CHUNK, KO_CUDA_MAMBA1_FROM);
+        check_chunks(rows, &p.rows.mamba2_chunks, KO_CUDA_MAMBA2_CHUNK, KO_CUDA_MAMBA2_FROM);
         free_packed(&p);
     }
 }

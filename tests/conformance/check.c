@@ -27,6 +27,8 @@ int32_t backend_open_gpu(enum ko_precision precision, struct backend *out)
                                             .max_in = 1024,
                                             .n_heads = 32,
                                             .n_groups = 8,
+                                            .d_inner = 512,
+                                            .d_state = 256,
                                             .vocabulary = 8192};
     const struct ko_backend_config config = {.precision = precision};
     struct ko_error err = {0};

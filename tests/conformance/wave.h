@@ -59,8 +59,13 @@ const struct ko_rows *wave_random_rows(uint32_t seed);
    their own, of which some are targets; one row with a mask, and one without; `later`; and the last
    five rows.
    WAVE_LONG rows are more than backends compute at once. Borrowed, valid until the next call. */
-enum { WAVE_LONG = 150, WAVE_LONGEST = 300 };
+enum { WAVE_LONG = 150, WAVE_LONGEST = 400 };
 const struct ko_rows *wave_long_rows(int32_t n_tokens);
+
+/* Three stages, and three prompts: a long one, with lengths around whole chunks of the backends, one of 161
+   tokens and one of 21. Sources, targets, t0, windows and masks are drawn so that they lie at the
+   ends of chunks, within and across them. Borrowed, valid until the next call. */
+const struct ko_rows *wave_chunked_rows(uint32_t seed);
 
 /* The source rows of all positions on the path of a row, into path [position + 1]. Returns the
    position. */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Chunks of long trunks (tables.h), as Mamba-1 and Mamba-2 scan them. Since the recurrence is linear,
+   the state before a chunk follows from the state before the last one, its decay, and what its rows
+   add. Without the sources of an edge set, a chunk that has none of them adds the same, so that only
+   chunks with sources are computed again. */
+#ifndef KO_KERNELS_CUDA_MAMBA_CHUNK_CUH
+#define KO_KERNELS_CUDA_MAMBA_CHUNK_CUH
+
+#include "kernels/cuda/device.cuh"
+
+/* One chunk of a prompt's trunk. */
+struct chunk_place {
+    int prompt;
+    int position; /* of its first row */
+    int row;      /* the first row */
+    int n;        /* rows */
+    bool last;    /* no chunk of the prompt follows */
+};
+
+static __device__ __forceinline__ struct chunk_place
+place_of_chunk(const struct ko_cuda_rows &rows, const struct ko_cuda_chunks &chunks, int length,
+               int number)
+{
+    int low = 0, high = rows.n_prompts; /* first[low] <= number < first[high] */
+    while (high - low > 1) {
+        const int middle = (low + high) / 2;
+        if (chunks.first[middle] <= number) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    struct chunk_place p;
+    p.prompt = low;
+    p.position = (number - chunks.first[low]) * length;
+    p.row = rows.trunk_first[low] + p.position;
+    p.n = min(length, rows.n_tokens[low] - p.position);
+    p.last = number + 1 == chunks.first[low + 1];
+    return p;
+}
+
+static __device__ __forceinline__ bool is_in_chunks(const struct ko_cuda_chunks &chunks, int prompt)
+{
+    return chunks.first[prompt + 1] > chunks.first[prompt];
+}
+
+/* How many of a chunk's rows are sources of a set. */
+enum chunk_sources { NO_SOURCES, SOME_SOURCES, ONLY_SOURCES };
+
+/* Of the `length` rows from the position on. */
+static __device__ __forceinline__ uint8_t sources_in(const struct ko_cuda_rows &rows, int edge_set,
+                                                     int position, int length)
+{
+    int n = 0;
+    for (int i = position; i < position + length; i++) {
+        n += rows.source[ko_at(edge_set, rows.max_tokens, i)] != 0;
+    }
+    return n == 0 ? NO_SOURCES : n == length ? ONLY_SOURCES : SOME_SOURCES;
+}
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "tests/conformance/wave.h"
+
+enum { N_PROMPTS = 3, N_SETS = 6, N_BRANCHES = 12, N_STAGES = 3, N_COLUMNS = 5 };
+
+/* Chunks have 16, 32 or 128 rows (kernels/cuda). */
+enum { SHORT = 32, LONG = 128, MOST_ROWS = (N_PROMPTS + N_BRANCHES) * WAVE_LONGEST };
+
+/* The rows of wave_chunked_rows point into this. */
+struct chunked_wave {
+    struct ko_rows rows;
+    /* position, previous, branch, prompt, parent_row */
+    int32_t columns[N_COLUMNS][MOST_ROWS];
+    int32_t zeros[MOST_ROWS];
+    struct ko_branch branches[N_BRANCHES];
+    uint8_t target[N_SETS][WAVE_LONGEST], source[N_SETS][WAVE_LONGEST];
+    struct ko_edge_set edges[N_SETS];
+    int32_t trunk_first[N_PROMPTS], n_tokens[N_PROMPTS];
+    int32_t counts[4][N_STAGES];
+    uint32_t random;
+};
+
+static int32_t random_below(struct chunked_wave *wave, int32_t n)
+{
+    wave->random = wave->random * 1664525U + 1013904223U;
+    return (int32_t)((wave->random >> 8) % (uint32_t)n);
+}
+
+/* Sources at the ends of chunks, across them, in all of one, in almost every position, here and there,
+   in one position, or from the last chunk on. */
+static bool is_source(struct chunked_wave *wave, int32_t kind, int32_t n, int32_t i)
+{
+    const bool any = random_below(wave, 4) == 0;
+    const bool of_kind[] = {i % SHORT == 0 || i % LONG == LONG - 1,
+                            i % SHORT == SHORT - 1,
+                            i >= SHORT - 1 && i <= 2 * SHORT,
+                            i >= SHORT && i < 2 * SHORT,
+                            i<LONG, i> 0 && i < n - 1,
+                            any,
+                            i == 0,
+                            i == n - 1,
+                            i >= n / SHORT * SHORT};
+    return of_kind[kind];
+}
+enum { N_KINDS = 10 };
+
+/* t0: the last position, some before it, inside a chunk, or where one begins or ends. */
+static int32_t draw_start(struct chunked_wave *wave, int32_t n)
+{
+    const int32_t starts[] = {n - 1,
+                              n - 1,
+                              n - 1,
+                              n - 2 - random_below(wave, 4),
+                              n - 40,
+                              n - random_below(wave, 90) - 1,
+                              (n - 1) / SHORT * SHORT,
+                              (n - 1) / SHORT * SHORT - 1,
+                              (n - 1) / LONG * LONG,
+                              (n - 1) / LONG * LONG + 1};
+    const int32_t start = starts[random_below(wave, 10)];
+    return start < 0 ? 0 : start > n - 1 ? n - 1 : start;
+}
+
+static void fill_row(struct chunked_wave *wave, int32_t row, const int32_t values[N_COLUMNS])
+{
+    for (size_t column = 0; column < N_COLUMNS; column++) {
+        wave->columns[column][row] = values[column];
+    }
+}
+
+/* Returns the number of trunk rows. */
+static int32_t fill_trunks(struct chunked_wave *wave)
+{
+    int32_t row = 0;
+    for (int32_t p = 0; p < N_PROMPTS; p++) {
+        wave->trunk_first[p] = row;
+        for (int32_t i = 0; i < wave->n_tokens[p]; i++, row++) {
+            fill_row(wave, row, (const int32_t[]){i, i ? row - 1 : -1, -1, p, -1});
+        }
+    }
+    return row;
+}
+
+static void fill_sets(struct chunked_wave *wave)
+{
+    for (int32_t s = 0; s < N_SETS; s++) {
+        const int32_t n = wave->n_tokens[s % N_PROMPTS], kind = random_below(wave, N_KINDS);
+        const int32_t last = random_below(wave, 2);
+        for (int32_t i = 0; i < n; i++) {
+            wave->source[s][i] = is_source(wave, kind, n, i);
+            wave->target[s][i] = last ? i == n - 1 : random_below(wave, 3) == 0;
+        }
+        wave->edges[s] =
+            (struct ko_edge_set){random_below(wave, 4) == 0, wave->target[s], wave->source[s]};
+    }
+}
+
+/* Branches in the order of their rows: by the stage at which they leave, and those with a convolution
+   of their own first. The last one leaves the one before it at the end of its window. */
+static void draw_branches(struct chunked_wave *wave)
+{
+    for (int32_t b = 0; b < N_BRANCHES; b++) {
+        const int32_t set = random_below(wave, N_SETS), prompt = set % N_PROMPTS;
+        const int32_t leaves = b < 2 ? -1 : b < 8 ? 0 : 1;
+        const int32_t start = draw_start(wave, wave->n_tokens[prompt]);
+        const int32_t begin = leaves < 0 ? 0 : leaves;
+        wave->branches[b] = (struct ko_branch){.prompt = prompt,
+                                               .parent = -1,
+                                               .n_rows = wave->n_tokens[prompt] - start,
+                                               .first_position = start,
+                                               .leaves_at = leaves,
+                                               .window_begin = begin,
+                                               .window_end = begin + 1 + random_below(wave, 2),
+                                               .mixers = KO_MIXER_EVERY,
+                                               .edge_set = set,
+                                               .mask = random_below(wave, 3) - 1,
+                                               .conv = b == 2 || b == 3 || b == 8};
+    }
+    struct ko_branch *child = &wave->branches[N_BRANCHES - 1];
+    *child = wave->branches[N_BRANCHES - 2];
+    child->parent = N_BRANCHES - 2;
+    child->leaves_at = child->window_begin = child->window_end = 2;
+}
+
+/* Returns the number of rows. */
+static int32_t fill_branches(struct chunked_wave *wave, int32_t row)
+{
+    for (int32_t b = 0; b < N_BRANCHES; b++) {
+        struct ko_branch *branch = &wave->branches[b];
+        const int32_t trunk = wave->trunk_first[branch->prompt], t0 = branch->first_position;
+        const int32_t parent =
+            branch->parent < 0 ? trunk + t0 : wave->branches[branch->parent].first_row;
+        branch->first_row = row;
+        for (int32_t k = 0; k < branch->n_rows; k++, row++) {
+            const int32_t previous = k ? row - 1 : t0 ? trunk + t0 - 1 : -1;
+            fill_row(wave, row, (const int32_t[]){t0 + k, previous, b, branch->prompt, parent + k});
+        }
+    }
+    return row;
+}
+
+static void count_rows(struct chunked_wave *wave, int32_t n_trunk)
+{
+    for (int32_t stage = 0; stage < N_STAGES; stage++) {
+        int32_t n[4] = {n_trunk, n_trunk, n_trunk, 0};
+        for (int32_t b = 0; b < N_BRANCHES; b++) {
+            const struct ko_branch *branch = &wave->branches[b];
+            const bool leaves = branch->leaves_at == stage, left = branch->leaves_at < stage;
+            n[0] += left ? branch->n_rows : 0;
+            n[1] += left || (leaves && branch->conv) ? branch->n_rows : 0;
+            n[2] += left || leaves ? branch->n_rows : 0;
+            n[3] += left || leaves;
+        }
+        for (size_t k = 0; k < 4; k++) {
+            wave->counts[k][stage] = n[k];
+        }
+    }
+}
+
+const struct ko_rows *wave_chunked_rows(uint32_t seed)
+{
+    static struct chunked_wave memory;
+    static const int32_t lengths[] = {159, 160, 161, 255, 256, 257, 191,
+                                      192, 193, 287, 288, 384, 385};
+    struct chunked_wave *wave = &memory;
+    memset(wave, 0, sizeof *wave);
+    wave->random = seed * 2654435761U + 1;
+    const int32_t n_tokens = lengths[seed % (sizeof lengths / sizeof lengths[0])];
+    for (int32_t p = 0; p < N_PROMPTS; p++) {
+        wave->n_tokens[p] = p == (int32_t)(seed % N_PROMPTS)         ? n_tokens
+                            : p == (int32_t)((seed + 1) % N_PROMPTS) ? 161
+                                                                     : 21;
+    }
+    const int32_t n_trunk = fill_trunks(wave);
+    fill_sets(wave);
+    draw_branches(wave);
+    const int32_t n_rows = fill_branches(wave, n_trunk);
+    count_rows(wave, n_trunk);
+    wave->rows = (struct ko_rows){.n_rows = n_rows,
+                                  .n_trunk_rows = n_trunk,
+                                  .n_prompts = N_PROMPTS,
+                                  .n_branches = N_BRANCHES,
+                                  .n_edge_sets = N_SETS,
+                                  .n_stages = N_STAGES,
+                                  .max_tokens = n_tokens > 161 ? n_tokens : 161,
+                                  .position = wave->columns[0],
+                                  .previous = wave->columns[1],
+                                  .branch = wave->columns[2],
+                                  .prompt = wave->columns[3],
+                                  .parent_row = wave->columns[4],
+                                  .token = wave->zeros,
+                                  .trunk_first = wave->trunk_first,
+                                  .n_tokens = wave->n_tokens,
+                                  .branches = wave->branches,
+                                  .edges = wave->edges,
+                                  .n_projected = wave->counts[0],
+                                  .n_convolved = wave->counts[1],
+                                  .n_active = wave->counts[2],
+                                  .n_branches_active = wave->counts[3]};
+    return &wave->rows;
+}
