@@ -16,14 +16,14 @@ install(CODE "
     endforeach()")
 
 if(TARGET knockout)
-    install(TARGETS knockout RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(TARGETS knockout RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
 endif()
 install(FILES README.md LICENSE CHANGELOG.md DATA.md THIRD_PARTY.md SECURITY.md ARCHITECTURE.md CONTRIBUTING.md
     DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 # Without what Python and `pip install ./analysis` leave there, and without the scripts that build from the sources.
 install(DIRECTORY analysis slurm DESTINATION ${CMAKE_INSTALL_DATADIR}/knockout USE_SOURCE_PERMISSIONS
-    PATTERN "__pycache__" EXCLUDE PATTERN "*.egg-info" EXCLUDE PATTERN "analysis/build" EXCLUDE)
+    PATTERN "__pycache__" EXCLUDE PATTERN "*_cache" EXCLUDE PATTERN "*.egg-info" EXCLUDE PATTERN "analysis/build" EXCLUDE)
 install(DIRECTORY jobs DESTINATION ${CMAKE_INSTALL_DATADIR}/knockout PATTERN "*.sh" EXCLUDE)
 
 # ko_install_link(LINK TARGET), absolute: a symbolic link by a relative path.

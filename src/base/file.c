@@ -93,6 +93,48 @@ done:
     return code;
 }
 
+enum ko_code ko_standard_input_read(size_t max_bytes, char **bytes, size_t *n, struct ko_error *err)
+{
+    char *block = NULL;
+    size_t capacity = 0, size = 0;
+    enum ko_code code = KO_OK;
+    for (;;) {
+        char *grown = ko_grow(block, &capacity, size + 4096, 1, err);
+        if (!grown) {
+            code = KO_E_MEMORY;
+            break;
+        }
+        block = grown;
+        const ssize_t got = read(STDIN_FILENO, block + size, capacity - size - 1);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            code =
+                ko_fail(err, KO_E_INPUT, KO_STANDARD_INPUT ": cannot be read: %s", strerror(errno));
+            break;
+        }
+        size += (size_t)got;
+        if (size > max_bytes) {
+            code =
+                ko_fail(err, KO_E_INPUT, KO_STANDARD_INPUT ": has more than %zu bytes", max_bytes);
+            break;
+        }
+        if (got == 0) {
+            block[size] = '\0';
+            code = ko_content_check(block, size, KO_STANDARD_INPUT, err);
+            break;
+        }
+    }
+    if (code != KO_OK) {
+        free(block);
+        return code;
+    }
+    *bytes = block;
+    *n = size;
+    return KO_OK;
+}
+
 char *ko_path_join(const char *folder, const char *name, struct ko_error *err)
 {
     size_t n_folder = folder ? strlen(folder) : 0;

@@ -13,6 +13,10 @@
    (src/base/content.h). */
 KO_MUST_CHECK enum ko_code ko_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n,
                                         struct ko_error *err);
+#define KO_STANDARD_INPUT "standard input"
+/* The same for all of standard input, which may be a pipe. */
+KO_MUST_CHECK enum ko_code ko_standard_input_read(size_t max_bytes, char **bytes, size_t *n,
+                                                  struct ko_error *err);
 /* "folder/name", or only name if name is absolute or folder is empty. free() it. */
 KO_MUST_CHECK char *ko_path_join(const char *folder, const char *name, struct ko_error *err);
 /* The folder part of a path; "." if it has no folder. free() it. */

@@ -345,11 +345,13 @@ static enum ko_code parse_bytes(const char *bytes, size_t n, const char *name,
 
 enum ko_code ko_yaml_read(const char *path, struct ko_yaml **root, struct ko_error *err)
 {
+    const bool standard = strcmp(path, "-") == 0;
     char *bytes = NULL;
     size_t n = 0;
-    enum ko_code code = ko_file_read(path, MAX_BYTES, &bytes, &n, err);
+    enum ko_code code = standard ? ko_standard_input_read(MAX_BYTES, &bytes, &n, err)
+                                 : ko_file_read(path, MAX_BYTES, &bytes, &n, err);
     if (code == KO_OK) {
-        code = parse_bytes(bytes, n, path, root, err);
+        code = parse_bytes(bytes, n, standard ? KO_STANDARD_INPUT : path, root, err);
     }
     free(bytes);
     return code;

@@ -44,6 +44,16 @@ grep -q $'\x1b\[42m' "$scratch/out" || fail "plan --color always prints no colou
     fail "the last token is not in the set 'last'"
 [ ! -e "$cube" ] && [ ! -e "$evaluation" ] || fail "plan wrote a file"
 
+echo "== a spec from standard input"
+cat "$spec" | "$KNOCKOUT" plan --json - >"$scratch/piped.json"
+"$KNOCKOUT" plan --json "$spec" >"$scratch/file.json"
+[ "$(json "$scratch/piped.json" 'j["cells"], j["routes"]')" = "$(json "$scratch/file.json" 'j["cells"], j["routes"]')" ] ||
+    fail "a spec from standard input plans other cells"
+printf 'modelz: [x]\n' | "$KNOCKOUT" plan - 2>"$scratch/err" && fail "a wrong spec from standard input is taken"
+has "$scratch/err" "knockout: standard input:1:1: unknown key 'modelz', did you mean 'models'?"
+! "$KNOCKOUT" plan - <&- 2>"$scratch/err" || fail "closed standard input is taken"
+has "$scratch/err" "knockout: standard input: cannot be read"
+
 echo "== run"
 "$KNOCKOUT" run "$spec" -o "$cube" --progress none --log-level warn
 "$KNOCKOUT" plan "$spec" --evaluation "$evaluation" --json >"$scratch/plan.json"
