@@ -1,12 +1,15 @@
 # `cmake --install BUILD` and `cmake --build BUILD --target uninstall`. The documents, and what runs beside the program, lie as in
 # the sources, so that the documents' links lead somewhere:
 #   share/doc/knockout   README.md and its like, docs/, and jobs, a link to
-#   share/knockout       jobs/ (the demo's spec, facts and models; specs of the paper), slurm/, analysis/, and docs, a link to the above
+#   share/man, share/bash-completion, share/zsh, share/fish: manual.cmake
+#   share/knockout       spec.schema.json, jobs/ (the demo's spec, facts and models; specs of the paper), slurm/, analysis/, and docs, a link to the above
 
 # What the installation creates is noted first, for `uninstall`: a folder that was there before stays.
 install(CODE "
     set(noted \"${PROJECT_BINARY_DIR}/install_folders.txt\")
-    foreach(folder \"${CMAKE_INSTALL_BINDIR}\" \"${CMAKE_INSTALL_DATADIR}\" \"${CMAKE_INSTALL_DOCDIR}\")
+    foreach(folder \"${CMAKE_INSTALL_BINDIR}\" \"${CMAKE_INSTALL_DATADIR}\" \"${CMAKE_INSTALL_DOCDIR}\" \"${CMAKE_INSTALL_MANDIR}/man1\"
+            \"${CMAKE_INSTALL_MANDIR}/man5\" \"${CMAKE_INSTALL_DATADIR}/bash-completion/completions\"
+            \"${CMAKE_INSTALL_DATADIR}/zsh/site-functions\" \"${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d\")
         get_filename_component(folder \"\${folder}\" ABSOLUTE BASE_DIR \"\${CMAKE_INSTALL_PREFIX}\")
         # Up to the root, which DESTDIR, the folder of a package being made, need not have yet.
         while(NOT IS_DIRECTORY \"\$ENV{DESTDIR}\${folder}\" AND NOT folder STREQUAL \"/\")
@@ -15,6 +18,7 @@ install(CODE "
         endwhile()
     endforeach()")
 
+include(manual)
 if(TARGET knockout)
     install(TARGETS knockout RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
 endif()

@@ -37,6 +37,9 @@ ko_list_wanted() {
     ko_want "python3-xarray python3-h5netcdf python3-netcdf4" "$KO_PYTHON" -c 'import xarray, h5netcdf, netCDF4'
     # tests/analysis/: what it compares and looks with; 106 MB to fetch.
     ko_want "python3-scipy" "$KO_PYTHON" -c 'import scipy'
+    ko_want "python3-jsonschema python3-yaml" "$KO_PYTHON" -c 'import jsonschema, yaml'
+    ko_want "mandoc" ko_have_any mandoc
+    ko_want "zsh fish" eval 'command -v zsh && command -v fish'
     ko_want "python3-tqdm" "$KO_PYTHON" -c 'import tqdm'
     ko_want "chromium-headless-shell" ko_have_any chromium chromium-headless-shell chromium-browser google-chrome
     if $long; then

@@ -16,6 +16,7 @@
 #include "src/cube/read/read.h"
 #include "src/formats/table.h"
 #include "src/run/stop.h"
+#include "src/spec/schema.h"
 
 struct entry {
     const char *name;
@@ -93,12 +94,20 @@ static int print_error(enum ko_code code, const struct ko_error *err)
     return ko_exit_status(code);
 }
 
-static void print_help(const char *command, FILE *out)
+static enum ko_code print_help(const struct ko_options *options, FILE *out, struct ko_error *err)
 {
     struct ko_text text = {0};
-    ko_options_help(command, &text);
+    if (options->help_form == KO_HELP_JSON) {
+        return ko_options_json(out, err);
+    }
+    if (options->help_form == KO_HELP_SCHEMA) {
+        return ko_spec_schema_print(out, err);
+    }
+    ko_options_help(options->command, &text);
+    enum ko_code code = ko_text_check(&text, err);
     fputs(ko_text_str(&text), out);
     ko_text_free(&text);
+    return code;
 }
 
 static enum ko_code run_command(const struct entry *entry, struct ko_cli *cli, int *status,
@@ -146,7 +155,7 @@ int main(int argc, char **argv)
     if (code == KO_OK && wants_version) {
         fprintf(standard.out, "knockout %s (%s)\n", KO_VERSION, KO_COMMIT);
     } else if (code == KO_OK && wants_help) {
-        print_help(options.command, standard.out);
+        code = print_help(&options, standard.out, &err);
     } else if (code == KO_OK && entry) {
         struct ko_cli cli = {
             .options = &options, .argc = &argc, .argv = &argv, .out = standard.out};

@@ -29,6 +29,15 @@
     X(BENCH, "bench", "", 0, 0,                                                                    \
       "measure the speed of this machine: rate of matrix products, time per cell")
 
+/* X("status", "what it means"), in the order of --help. */
+#define KO_EXIT_STATUSES(X)                                                                        \
+    X("0", "complete")                                                                             \
+    X("1", "failed")                                                                               \
+    X("2", "wrong usage, spec or file: nothing was computed")                                      \
+    X("3", "complete, with recorded failures")                                                     \
+    X("4", "status and merge: some cells are not computed yet")                                    \
+    X("75", "stopped early: repeat the command with --resume to continue")
+
 enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may be repeated */ };
 
 /* X(ID, "name", TYPE, "default", "unit", "commands", "help"). default is "" if there is no default.

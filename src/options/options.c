@@ -276,6 +276,10 @@ enum ko_code ko_options_parse(int argc, char **argv, struct ko_options *options,
     }
     if (is_help_command(argc, argv)) {
         *help = true;
+        options->help_form = argc < 3                           ? KO_HELP_TEXT
+                             : strcmp(argv[2], "--json") == 0   ? KO_HELP_JSON
+                             : strcmp(argv[2], "--schema") == 0 ? KO_HELP_SCHEMA
+                                                                : KO_HELP_TEXT;
         if (argc == 3 && argv[2][0] != '-') {
             command = find_command(argc - 1, argv + 1, err);
             options->command = command ? command->name : NULL;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -20,8 +21,13 @@ struct ko_option_value {
     struct ko_strings list; /* KO_STRINGS */
 };
 
+/* What `help` prints: help for people; `help --json`: every command and option; `help --schema`: the JSON
+   schema of a spec (src/spec/schema.h). */
+enum ko_help_form { KO_HELP_TEXT, KO_HELP_JSON, KO_HELP_SCHEMA };
+
 struct ko_options {
     const char *command; /* borrowed from the command list */
+    enum ko_help_form help_form;
     struct ko_option_value value[KO_N_OPTIONS];
     struct ko_strings arguments; /* words that are not options */
 };
@@ -29,7 +35,7 @@ struct ko_options {
 /* Parses argv[1..]: the command's name, then options and arguments in any order ("--name value" or
    "--name=value"; "--" ends the options). Then reads the environment. Checks values against their
    type. KO_E_INPUT for an unknown command or option names the nearest known one. `--help` anywhere,
-   `help` and `help COMMAND` set *help; `--version` anywhere, `version`, -V and -v set *version;
+   `help`, `help COMMAND`, `help --json` and `help --schema` set *help; `--version` anywhere, `version`, -V and -v set *version;
    then nothing else is checked. Free with ko_options_free, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_options_parse(int argc, char **argv, struct ko_options *options,
                                             bool *help, bool *version, struct ko_error *err);
@@ -50,5 +56,7 @@ const char *ko_option_string(const struct ko_options *options, enum ko_option id
 
 /* Appends the help of a command to out, or the overview for NULL. */
 void ko_options_help(const char *command, struct ko_text *out);
+/* Prints all commands with their options as JSON: manual pages and completions are made from it. */
+KO_MUST_CHECK enum ko_code ko_options_json(FILE *out, struct ko_error *err);
 
 #endif

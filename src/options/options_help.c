@@ -99,12 +99,9 @@ static void help_overview(struct ko_text *out)
               "The command line wins over the environment, and both win over the spec.",
               0);
     ko_text_add(out, "\nexit status:\n");
-    add_row(out, "0", "complete");
-    add_row(out, "1", "failed");
-    add_row(out, "2", "wrong usage, spec or file: nothing was computed");
-    add_row(out, "3", "complete, with recorded failures");
-    add_row(out, "4", "status and merge: some cells are not computed yet");
-    add_row(out, "75", "stopped early: repeat the command with --resume to continue");
+#define X(status, meaning) add_row(out, status, meaning);
+    KO_EXIT_STATUSES(X)
+#undef X
 }
 
 static void help_command(const struct ko_command_entry *command, struct ko_text *out)

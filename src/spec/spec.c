@@ -19,6 +19,8 @@ enum {
     N_TOP_KEYS = sizeof top_keys / sizeof top_keys[0],
     N_BLOCK_KEYS = sizeof block_keys / sizeof block_keys[0]
 };
+const struct ko_spec_keys ko_top_keys = {top_keys, N_TOP_KEYS};
+const struct ko_spec_keys ko_block_keys = {block_keys, N_BLOCK_KEYS};
 
 static void block_free(struct ko_spec_block *block)
 {

@@ -12,6 +12,7 @@
 #include "src/spec/spec_read.h"
 
 static const char *const model_keys[] = {"name", "path", "tokenizer", "bos"};
+const struct ko_spec_keys ko_model_keys = {model_keys, sizeof model_keys / sizeof model_keys[0]};
 const char *const ko_bos_words[3] = {"default", "add", "none"};
 
 void ko_spec_model_free(struct ko_spec_model *model)

@@ -9,6 +9,10 @@
 static const char *const prompt_keys[] = {"file", "select", "sample", "score", "answer-rows"};
 enum { N_PROMPT_KEYS = sizeof prompt_keys / sizeof prompt_keys[0] };
 static const char *const sample_keys[] = {"n", "seed"};
+const struct ko_spec_keys ko_prompt_keys = {prompt_keys,
+                                            sizeof prompt_keys / sizeof prompt_keys[0]};
+const struct ko_spec_keys ko_sample_keys = {sample_keys,
+                                            sizeof sample_keys / sizeof sample_keys[0]};
 
 static enum ko_code read_sample(const struct ko_layers *prompts, struct ko_spec_block *block,
                                 struct ko_error *err)

@@ -45,6 +45,14 @@ KO_MUST_CHECK enum ko_code ko_spec_source_parse(const char *text, const char *na
                                                 struct ko_spec_source *out, struct ko_error *err);
 void ko_spec_source_close(struct ko_spec_source *source); /* leaves {0} */
 
+/* The keys that a map may have, and the words that a key may be; spec_schema.c describes each. */
+struct ko_spec_keys {
+    const char *const *name; /* [n] */
+    size_t n;
+};
+extern const struct ko_spec_keys ko_top_keys, ko_block_keys, ko_model_keys, ko_prompt_keys,
+    ko_sample_keys, ko_select_keys, ko_select_words, ko_window_keys, ko_starts_keys;
+
 /* --- values; all errors are KO_E_INPUT "FILE:LINE:COLUMN: ..., got ..." --- */
 
 /* "a list", "a map", "nothing" or "'text'" into buffer, which is returned. */

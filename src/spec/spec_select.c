@@ -18,6 +18,8 @@ static const enum ko_select_kind key_kinds[] = {
     KO_SELECT_CORRECT_BY, KO_SELECT_RANK_AT_MOST, KO_SELECT_RELATION, KO_SELECT_ID,
     KO_SELECT_ALL_OF,     KO_SELECT_ANY_OF,       KO_SELECT_NOT};
 enum { N_WORDS = sizeof words / sizeof words[0], N_KEYS = sizeof keys / sizeof keys[0] };
+const struct ko_spec_keys ko_select_keys = {keys, N_KEYS};
+const struct ko_spec_keys ko_select_words = {words, N_WORDS};
 
 static enum ko_code read_node(const struct ko_yaml *node, int depth, struct ko_select **out,
                               struct ko_error *err);

@@ -13,6 +13,10 @@ enum { MAX_LAYERS = 1000000 };
 
 static const char *const window_keys[] = {"sizes", "starts", "over", "style", "layers"};
 static const char *const starts_keys[] = {"every"};
+const struct ko_spec_keys ko_window_keys = {window_keys,
+                                            sizeof window_keys / sizeof window_keys[0]};
+const struct ko_spec_keys ko_starts_keys = {starts_keys,
+                                            sizeof starts_keys / sizeof starts_keys[0]};
 
 const char *const ko_over_words[KO_N_OVERS] = {
 #define X(NAME, word, what, mixers) word,

@@ -137,6 +137,8 @@ static void help_is_found_before_any_error(void **state)
         {"--version", NULL, false, true},
         {"nonsense --help", NULL, true, false},
         {"help", NULL, true, false},
+        {"help --json", NULL, true, false},
+        {"help --schema", NULL, true, false},
         {"help run", "run", true, false},
         {"help --help", NULL, true, false},
         {"version", NULL, false, true},
