@@ -22,8 +22,8 @@ struct ko_yaml {
     const char *file;      /* its name in errors; owned by the root */
 };
 
-/* Parses a file (at most 16 MiB) or a string that holds one document. The path "-" is standard input.
-   *root: ko_yaml_free() it. */
+/* Parses a file (at most 16 MiB) or a string that holds one document. The path "-" is standard
+   input. *root: ko_yaml_free() it. */
 KO_MUST_CHECK enum ko_code ko_yaml_read(const char *path, struct ko_yaml **root,
                                         struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_yaml_parse(const char *text, const char *name, struct ko_yaml **root,

@@ -21,8 +21,8 @@ struct ko_option_value {
     struct ko_strings list; /* KO_STRINGS */
 };
 
-/* What `help` prints: help for people; `help --json`: every command and option; `help --schema`: the JSON
-   schema of a spec (src/spec/schema.h). */
+/* What `help` prints: help for people; `help --json`: every command and option; `help --schema`:
+   the JSON schema of a spec (src/spec/schema.h). */
 enum ko_help_form { KO_HELP_TEXT, KO_HELP_JSON, KO_HELP_SCHEMA };
 
 struct ko_options {
@@ -35,8 +35,9 @@ struct ko_options {
 /* Parses argv[1..]: the command's name, then options and arguments in any order ("--name value" or
    "--name=value"; "--" ends the options). Then reads the environment. Checks values against their
    type. KO_E_INPUT for an unknown command or option names the nearest known one. `--help` anywhere,
-   `help`, `help COMMAND`, `help --json` and `help --schema` set *help; `--version` anywhere, `version`, -V and -v set *version;
-   then nothing else is checked. Free with ko_options_free, also after a failure. */
+   `help`, `help COMMAND`, `help --json` and `help --schema` set *help; `--version` anywhere,
+   `version`, -V and -v set *version; then nothing else is checked. Free with ko_options_free, also
+   after a failure. */
 KO_MUST_CHECK enum ko_code ko_options_parse(int argc, char **argv, struct ko_options *options,
                                             bool *help, bool *version, struct ko_error *err);
 /* Sets a value from the sweep spec, unless the command line or the environment gave one. `where` is

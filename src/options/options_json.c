@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prints the commands, their options and the exit statuses as JSON. cmake/manual.py makes manual pages
-   and completions from it. */
+/* Prints the commands, their options and the exit statuses as JSON. cmake/manual.py makes manual
+   pages and completions from it. */
 #include <string.h>
 
 #include "src/formats/json_out.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Describes each key of a sweep spec for the JSON schema. Which keys there are say the tables by which
-   the spec is read (spec_read.h). */
+/* Describes each key of a sweep spec for the JSON schema. Which keys there are say the tables by
+   which the spec is read (spec_read.h). */
 #include "src/spec/schema.h"
 
 #include <string.h>

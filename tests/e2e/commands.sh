@@ -45,7 +45,7 @@ grep -q $'\x1b\[42m' "$scratch/out" || fail "plan --color always prints no colou
 [ ! -e "$cube" ] && [ ! -e "$evaluation" ] || fail "plan wrote a file"
 
 echo "== a spec from standard input"
-cat "$spec" | "$KNOCKOUT" plan --json - >"$scratch/piped.json"
+"$KNOCKOUT" plan --json - < <(cat "$spec") >"$scratch/piped.json" # a pipe
 "$KNOCKOUT" plan --json "$spec" >"$scratch/file.json"
 [ "$(json "$scratch/piped.json" 'j["cells"], j["routes"]')" = "$(json "$scratch/file.json" 'j["cells"], j["routes"]')" ] ||
     fail "a spec from standard input plans other cells"
