@@ -1,6 +1,6 @@
 # `cmake --install BUILD` and `cmake --build BUILD --target uninstall`. The documents, and what runs beside the program, lie as in
 # the sources, so that the documents' links lead somewhere:
-#   share/doc/knockout   README.md and its like, docs/, and jobs, a link to
+#   share/doc/knockout   README.md and its like, docs/, and jobs and analysis, links to
 #   share/man, share/bash-completion, share/zsh, share/fish: manual.cmake
 #   share/knockout       spec.schema.json, jobs/ (the demo's spec, facts and models; specs of the paper), slurm/, analysis/, and docs, a link to the above
 
@@ -43,6 +43,7 @@ function(ko_install_link link target)
         message(STATUS \"Installing: \$ENV{DESTDIR}\${link}\")")
 endfunction()
 ko_install_link(${CMAKE_INSTALL_DOCDIR}/jobs ${CMAKE_INSTALL_DATADIR}/knockout/jobs)
+ko_install_link(${CMAKE_INSTALL_DOCDIR}/analysis ${CMAKE_INSTALL_DATADIR}/knockout/analysis)
 ko_install_link(${CMAKE_INSTALL_DATADIR}/knockout/docs ${CMAKE_INSTALL_DOCDIR}/docs)
 # The command that draws finds its package beside what the link names.
 ko_install_link(${CMAKE_INSTALL_BINDIR}/knockout-figures ${CMAKE_INSTALL_DATADIR}/knockout/analysis/knockout-figures)

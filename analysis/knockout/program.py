@@ -16,7 +16,6 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from . import bundled
 from .errors import Interrupted, KnockoutWarning, ProgramNotFound, error_of
 from .spec import SpecLike, written
 
@@ -53,8 +52,6 @@ def launcher(ranks: int) -> List[str]:
     if ranks < 1:
         raise ValueError(f"ranks={ranks}: expected a number from 1")
     words = [w.replace("{ranks}", str(ranks)) for w in shlex.split(os.environ.get("KNOCKOUT_LAUNCHER") or LAUNCHER)]
-    if words[:1] == ["mpirun"]:
-        words[0] = bundled.mpirun() or words[0]
     if not words or not shutil.which(words[0]):
         raise ProgramNotFound(f"{words[0] if words else 'KNOCKOUT_LAUNCHER'}: is not on PATH, so ranks={ranks} cannot be started: load or "
                               "install Open MPI, or name another launcher in the variable KNOCKOUT_LAUNCHER")
@@ -111,7 +108,7 @@ class Process:
                 given.seek(0)
             # A session of its own: Ctrl-C reaches this process alone, which stops the other politely.
             with subprocess.Popen(self.command, stdin=given if self.standard_input is not None else subprocess.DEVNULL, stdout=results,
-                                  stderr=subprocess.PIPE, start_new_session=True, env=bundled.environment()) as process:
+                                  stderr=subprocess.PIPE, start_new_session=True) as process:
                 self._follow(process)
             results.seek(0)
             printed = results.read()
@@ -201,4 +198,4 @@ def main() -> int:
     except ProgramNotFound as e:
         print(f"knockout: {e}", file=sys.stderr)
         return 2
-    os.execve(program, [program, *sys.argv[1:]], bundled.environment())
+    os.execv(program, [program, *sys.argv[1:]])

@@ -18,6 +18,9 @@ fi
 if [ "$test" = parquet ]; then
     "$python" -c 'import pyarrow' 2>/dev/null || skip "$python has no module pyarrow"
 fi
+if [ "$test" = notebook ]; then
+    "$python" -c 'import nbclient, ipykernel' 2>/dev/null || skip "$python has no modules nbclient and ipykernel"
+fi
 if [ "$test" = browser ]; then
     KO_CHROMIUM=$(command -v chromium || command -v chromium-headless-shell || command -v chromium-browser || command -v google-chrome) ||
         skip "there is no Chromium here"
