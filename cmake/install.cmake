@@ -48,6 +48,8 @@ ko_install_link(${CMAKE_INSTALL_DATADIR}/knockout/docs ${CMAKE_INSTALL_DOCDIR}/d
 # The command that draws finds its package beside what the link names.
 ko_install_link(${CMAKE_INSTALL_BINDIR}/knockout-figures ${CMAKE_INSTALL_DATADIR}/knockout/analysis/knockout-figures)
 
+include(package)
+
 add_custom_target(uninstall
     COMMAND ${CMAKE_COMMAND} -DMANIFEST=${PROJECT_BINARY_DIR}/install_manifest.txt
         -DFOLDERS=${PROJECT_BINARY_DIR}/install_folders.txt -P ${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake
