@@ -4,7 +4,7 @@
 #define KO_KERNELS_CUDA_ATTENTION_LAUNCH_CUH
 
 #include "kernels/cuda/attention/attention.cuh"
-#include "kernels/cuda/attention_tile.cuh"
+#include "kernels/cuda/attention/tile.cuh"
 
 static inline bool reads_by_four(const struct ko_attention *a)
 {

@@ -3,7 +3,7 @@
 #ifndef KO_KERNELS_CUDA_ATTENTION_SEEN_CUH
 #define KO_KERNELS_CUDA_ATTENTION_SEEN_CUH
 
-#include "kernels/cuda/attention_products.cuh"
+#include "kernels/cuda/attention/products.cuh"
 
 enum { ATTEND_WARPS = 4, ATTEND_THREADS = 32 * ATTEND_WARPS };
 enum { TILE_QUERIES = ATTEND_WARPS * ATTEND_QUERIES };

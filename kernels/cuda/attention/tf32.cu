@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 // Attention in tiles with operands rounded to tf32.
-#include "kernels/cuda/attention_launch.cuh"
+#include "kernels/cuda/attention/launch.cuh"
 
 enum ko_code ko_cuda_attend_tf32(struct ko_backend *be, const struct stage_rows &at,
                                  const struct ko_attention *args, int32_t width,

@@ -12,7 +12,7 @@
 #ifndef KO_KERNELS_CUDA_ATTENTION_TILE_CUH
 #define KO_KERNELS_CUDA_ATTENTION_TILE_CUH
 
-#include "kernels/cuda/attention_seen.cuh"
+#include "kernels/cuda/attention/seen.cuh"
 
 /* Starts a copy that copies_wait waits for: 16 or 4 bytes to shared memory, zeros where `there` is false. */
 template <int BYTES>

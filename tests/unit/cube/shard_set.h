@@ -61,7 +61,7 @@ static inline void pick(const struct ko_plan *part, struct ko_cube_evaluation *e
 static inline void create_shard(const char *path, const struct ko_plan *whole, int32_t number,
                                 int32_t of)
 {
-    const struct ko_cube_evaluation all = {logprob, target_rank, top1_id};
+    const struct ko_cube_evaluation all = {logprob, target_rank, top1_id, NULL};
     const struct ko_cube_content outline = {.plan = whole, .evaluation = &all};
     struct ko_cube_evaluation evaluation;
     struct ko_plan *part = NULL;
@@ -208,7 +208,7 @@ struct set {
 
 static inline struct set make_set(void)
 {
-    const struct ko_cube_evaluation evaluation = {logprob, target_rank, top1_id};
+    const struct ko_cube_evaluation evaluation = {logprob, target_rank, top1_id, NULL};
     struct set set = {.folder = test_folder_make()};
     struct ko_plan *whole = whole_plan();
     const struct ko_cube_content content = {
