@@ -138,6 +138,18 @@ static bool are_finite(enum ko_element from, enum ko_element to, const unsigned 
     return special == 0;
 }
 
+/* The first of these n numbers that is not finite; n: all are. */
+static size_t first_bad(enum ko_element from, enum ko_element to, const unsigned char *data,
+                        size_t n)
+{
+    const size_t size = ko_element_bytes(from);
+    size_t i = 0;
+    while (i < n && are_finite(from, to, data + i * size, 1)) {
+        i++;
+    }
+    return i;
+}
+
 static enum ko_code check_run(void *context, const struct ko_weight *weight, size_t first,
                               enum ko_element type, const void *data, size_t n,
                               struct ko_error *err)
@@ -151,11 +163,7 @@ static enum ko_code check_run(void *context, const struct ko_weight *weight, siz
         const unsigned char *block = (const unsigned char *)data + at * size;
         const size_t count = n - at < BLOCK ? n - at : BLOCK;
         if (!are_finite(type, to, block, count)) {
-            size_t i = 0;
-            while (i + 1 < count && are_finite(type, to, block + i * size, 1)) {
-                i++;
-            }
-            weights->bad = weights->n_seen + (int64_t)(at + i);
+            weights->bad = weights->n_seen + (int64_t)(at + first_bad(type, to, block, count));
         }
     }
     weights->n_seen += (int64_t)n;

@@ -15,8 +15,8 @@
 struct ko_pace {
     const double *flops;        /* [n_models] FLOP a second, over whole batches */
     const double *load_seconds; /* [n_models] to load a model's weights on every worker */
-    bool reads_ahead;      /* the next model is read while this one computes */
-    double commit_seconds; /* between commit rounds */
+    bool reads_ahead;           /* the next model is read while this one computes */
+    double commit_seconds;      /* between commit rounds */
     /* [n_models] that weights which stream take in each wave, behind its computation; 0 for others.
        NULL: no model's stream */
     const double *stream_seconds;

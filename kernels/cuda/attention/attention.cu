@@ -40,7 +40,8 @@ static __global__ void attend_rows(struct ko_cuda_rows rows, struct stage_rows a
         out[p] = 0.0F;
     }
     struct running run = {-INFINITY, 0.0F};
-    if (a.sinks) { // a key whose value is zero
+    bool keeps = false; // whether some value is added
+    if (a.sinks) {      // a key whose value is zero
         run.top = a.sinks[head];
         run.sum = 1.0F;
     }
@@ -71,12 +72,17 @@ static __global__ void attend_rows(struct ko_cuda_rows rows, struct stage_rows a
 #pragma unroll
         for (int p = 0; p < PARTS; p++) {
             const int n = lane + 32 * p;
-            const float v = !removed && n < a.d_value ? a.v[value + n] : 0.0F;
-            out[p] = out[p] * fade + weight * v;
+            if (removed) {
+                out[p] *= fade;
+            } else {
+                const float v = n < a.d_value ? a.v[value + n] : 0.0F;
+                out[p] = out[p] * fade + weight * v;
+            }
         }
+        keeps = keeps || !removed;
     }
-    // Without any key the context is zero. A sum that is NaN stays NaN.
-    const float scale = run.sum == 0.0F ? 0.0F : 1.0F / run.sum;
+    // Without any value the context is zero, whatever the scores are. Else a sum that is NaN stays NaN.
+    const float scale = !keeps || run.sum == 0.0F ? 0.0F : 1.0F / run.sum;
     float *to = a.out + ko_at3(row, a.n_heads, head, a.d_value, 0);
 #pragma unroll
     for (int p = 0; p < PARTS; p++) {

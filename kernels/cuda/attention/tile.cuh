@@ -160,8 +160,9 @@ static __device__ __forceinline__ int tiles_between(int first, int end, int n_ke
 
 /* The running softmax of a lane's queries and their contexts. */
 template <class KIND, int D> struct running_rows {
-    float top[KIND::ROWS]; /* the largest score so far */
-    float sum[KIND::ROWS]; /* this lane's part of the sum of exp(score - top) */
+    float top[KIND::ROWS];      /* the largest score so far */
+    float sum[KIND::ROWS];      /* this lane's part of the sum of exp(score - top) */
+    uint32_t keeps[KIND::ROWS]; /* not 0: some value is added */
     float context[KIND::ROWS][D / KIND::ROW_LANES];
 };
 
@@ -212,6 +213,10 @@ static __device__ __forceinline__ void weigh_scores(float (&s)[KIND::ROWS][KEYS 
             sum += s[r][e];
             s[r][e] = (seen.kept[r][key / 32] >> shift >> (key % 32) & 1U) != 0U ? s[r][e] : 0.0F;
         }
+#pragma unroll
+        for (int w = 0; w < KEYS / 32; w++) {
+            run.keeps[r] |= seen.kept[r][w];
+        }
         run.top[r] = top;
         run.sum[r] = run.sum[r] * fade + sum;
         if (fade != 1.0F) {
@@ -252,6 +257,7 @@ static __device__ __forceinline__ void start_rows(const struct ko_attention &a,
         const int head = __shfl_sync(0xFFFFFFFFU, query.head, KIND::row_of(lane, r));
         run.top[r] = a.sinks ? a.sinks[head] : -INFINITY; /* a sink is a key whose value is zero */
         run.sum[r] = a.sinks && lane % KIND::ROW_LANES == 0 ? 1.0F : 0.0F;
+        run.keeps[r] = 0U;
 #pragma unroll
         for (int m = 0; m < D / KIND::ROW_LANES; m++) {
             run.context[r][m] = 0.0F;
@@ -271,8 +277,9 @@ static __device__ __forceinline__ void store_rows(const struct ko_attention &a,
         for (int step = 1; step < KIND::ROW_LANES; step *= 2) {
             sum += __shfl_xor_sync(0xFFFFFFFFU, sum, step);
         }
-        /* Without any key the context is zero. A sum that is NaN stays NaN. */
-        const float scale = sum == 0.0F ? 0.0F : 1.0F / sum;
+        /* Without any value the context is zero, whatever the scores are. Else a sum that is NaN stays
+           NaN. */
+        const float scale = run.keeps[r] == 0U || sum == 0.0F ? 0.0F : 1.0F / sum;
         const int row = __shfl_sync(0xFFFFFFFFU, query.row, KIND::row_of(lane, r));
         const int head = __shfl_sync(0xFFFFFFFFU, query.head, KIND::row_of(lane, r));
         if (row >= 0) {
