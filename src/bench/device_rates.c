@@ -68,8 +68,8 @@ static const struct ko_device_rate rates[] = {
 };
 enum { N_RATES = sizeof rates / sizeof rates[0] };
 
-/* The rate was measured with 16 threads on 2026-11-30. */
-static const struct ko_device_facts facts[] = {{"h200", 139.0 * 0x1p30, 41e9}};
+/* The rate is what `plan --backend cuda` measured there with 16 processors on 2026-11-30. */
+static const struct ko_device_facts facts[] = {{"h200", 139.0 * 0x1p30, 51.7e9}};
 
 const struct ko_device_facts *ko_device_facts_of(const char *device)
 {
