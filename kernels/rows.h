@@ -61,7 +61,7 @@ struct ko_removal {
     uint8_t components; /* of sublayers with these components (src/base/mixer.h) */
     int32_t begin, end; /* of the sublayers [begin, end) of the model */
     const uint8_t
-        *within;  /* [sublayers] host memory; of those with a 1 alone; NULL: of all these */
+        *within;  /* [sublayers] host memory; 1: it acts in the sublayer; NULL: in all these */
     int32_t head; /* this head alone; -1: the whole output */
     /* What takes its place: the mean with this number of those that the pass has; or the same
        component of the prompt `donor` of the wave, at its position donor_at[i] for the position i of

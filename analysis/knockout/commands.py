@@ -60,8 +60,8 @@ def run(spec: SpecLike, output: Optional[PathLike] = None, *, ranks: int = 1, pr
     """Runs a sweep and opens its cube.
 
     spec: the path of a spec, or a map of its keys (Spec builds one), whose paths are relative to the current folder. output: the cube to
-    write; where the spec is a path, its name with .h5 in the current folder. ranks: 1, or so many processes under mpirun: a coordinator and
-    ranks - 1 workers. progress: a bar (of tqdm, where it is installed), False for none, or a function that gets a map with phase, cells_done,
+    write; where the spec is a path, its name with .h5 in the current folder. ranks: 1, or that many processes under mpirun: a coordinator and
+    ranks - 1 workers. progress: a bar (of tqdm, where it is installed), False for no display, or a function that gets a map with phase, cells_done,
     cells_total, seconds_left. options: those of `knockout run`, `--row-budget 512` as row_budget=512, a flag as True, one that may be
     repeated as a list, and set={"windows.sizes": [1]}.
 

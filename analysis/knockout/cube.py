@@ -32,7 +32,7 @@ def kind_of(path: PathLike) -> str:
 
 
 def chosen(asked: Union[Label, Sequence[Label], None], there: Sequence[Label], what: str) -> List[Label]:
-    """The labels of an axis that were asked for, in its order; all where none was."""
+    """The labels of an axis that the caller names, in the axis's order; all labels if `asked` is None."""
     if asked is None:
         return list(there)
     labels: List[Any] = [asked] if isinstance(asked, (str, int, np.integer)) else list(asked)  # type: ignore[arg-type]

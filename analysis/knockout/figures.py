@@ -73,7 +73,7 @@ def _models(cube: "Cube", models: Names) -> List[str]:
 
 
 def _routes(cube: "Cube", routes: Names) -> List[str]:
-    """Those that were asked for; else all but the controls, components apart from edges where there are both."""
+    """The routes that the caller names; else all but the controls, components apart from edges where the cube has both."""
     from .cube import chosen
     if routes is not None:
         return chosen(routes, cube.routes, "route")
@@ -90,7 +90,7 @@ def _feature(cube: "Cube", feature: Optional[str]) -> str:
 
 
 def _size(cube: "Cube", size: Optional[int], models: Sequence[str], routes: Sequence[str], classes: Sequence[str]) -> int:
-    """The size that was asked for, else the largest that has a done cell of these."""
+    """The size that the caller names, else the largest size that has a done cell of these."""
     from .cube import chosen
     if size is not None:
         return chosen([size], cube.sizes, "window size")[0]

@@ -80,7 +80,7 @@ struct ko_attend_pack {
 struct ko_attend_query {
     int32_t first, own, position;
     const int32_t *own_row; /* [position + 1 - own] */
-    const uint8_t *removed; /* [position + 1] 1: the edge is removed; NULL: none is */
+    const uint8_t *removed; /* [position + 1] 1: the edge is removed; NULL: no edge is */
     bool keeps_itself;      /* the edge from `position` is not removed, whatever `removed` says */
     bool after_softmax;     /* removed edges lose their weight, but count in the softmax */
     const float *q;         /* [d_head] */
@@ -108,7 +108,7 @@ struct ko_ssd {
     size_t ld;
     const float *const *delta; /* [n_keys] -> [n_heads] */
     const float *a, *d;        /* [n_heads] */
-    const uint8_t *removed;    /* [n_keys] 1: the edge is removed; NULL: none is */
+    const uint8_t *removed;    /* [n_keys] 1: the edge is removed; NULL: no edge is */
     const uint8_t *mask;       /* [n_heads] 1: edges are removed in this head; NULL: in all */
     float *span;               /* [n_heads] scratch */
     float *weight;             /* [n_keys, n_heads] scratch */

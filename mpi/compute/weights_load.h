@@ -22,8 +22,8 @@ KO_MUST_CHECK enum ko_code ko_weights_load(struct ko_world *world, struct ko_com
                                            struct ko_weights *out, struct ko_error *err);
 void ko_weights_free(struct ko_weights *weights); /* leaves {0} */
 
-/* Local. Whether these weights are the model's, stream or not as asked for, and its checkpoint's files are still those that they
-   were loaded from. Also false where the files cannot be looked at. */
+/* Local. Whether these weights are the model's, stream exactly if `streams` says so, and were loaded
+   from the checkpoint's files as they are now. Also false where the files cannot be looked at. */
 bool ko_weights_are_of(const struct ko_weights *weights, const struct ko_plan_model *model,
                        bool streams);
 

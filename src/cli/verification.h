@@ -24,7 +24,7 @@ struct ko_verification {
     struct ko_metrics *again;        /* [n_cells] recomputed, each in a full forward pass */
     int64_t n_cells;
     /* [n_cells, n_answer_tokens] the tokens of whole answers in the cube, and recomputed; NULL where
-       the cube has none */
+       the cube has no whole answers */
     struct ko_answer_metrics *answer, *answer_again;
     int32_t n_answer_tokens; /* of the cube */
     double atol;             /* nats */

@@ -42,7 +42,7 @@ struct ko_layer_stream {
     bool quit;
     struct slot slot[KO_COPIER_SLOTS];
     int next_slot;       /* that is filled next, or is FILLING */
-    int32_t next_number; /* of the layer that is filled next; -1: none is asked for */
+    int32_t next_number; /* of the layer that is filled next; -1: no layer is wanted */
     size_t next_piece, end_piece;
     int n_reading; /* threads that read a piece */
     struct ko_error failure;

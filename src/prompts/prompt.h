@@ -17,8 +17,8 @@ enum { KO_PROMPT_TOKENS = 1 << 15 }; /* the most per prompt; edges are counted i
 
 enum ko_bos { KO_BOS_DEFAULT, KO_BOS_ADD, KO_BOS_NONE, KO_BOS_TOKEN };
 
-/* Token positions of a run of a named span, of which there may be several with one name. begin == end
-   if the run has no token. */
+/* Token positions of a run of a named span; several runs may have one name. begin == end if the run
+   has no token. */
 struct ko_token_span {
     char *name; /* owned */
     int32_t begin, end;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Chunks of long trunks (tables.h), as Mamba-1 and Mamba-2 scan them. Since the recurrence is linear,
-   the state before a chunk follows from the state before the last one, its decay, and what its rows
-   add. Without the sources of an edge set, a chunk that has none of them adds the same, so that only
-   chunks with sources are computed again. */
+   the state before a chunk follows from the state before the previous chunk, that chunk's decay, and
+   what its rows add. A chunk without sources of an edge set adds the same with and without these
+   sources, so only chunks with sources are computed again. */
 #ifndef KO_KERNELS_CUDA_MAMBA_CHUNK_CUH
 #define KO_KERNELS_CUDA_MAMBA_CHUNK_CUH
 

@@ -44,7 +44,7 @@ template <int NR> union __align__(32) item_memory
 struct item_lists {
     uint8_t sources[SORTED]; // of the chunks, enum chunk_sources
     float weight[CHUNK];     // of a chunk's rows
-    uint8_t kept[CHUNK];     // the rows that are no sources
+    uint8_t kept[CHUNK];     // the rows that are not sources
     int row[READERS];        // rows of branches; -1: none
 };
 
@@ -111,7 +111,7 @@ template <int NR, bool TENSOR> struct item_state {
     }
 
     // lists.weight: exp(a span) delta(j), with the span from row j of the chunk to row n - 1, the last;
-    // lists.kept: those that are no sources. Returns the number of the latter.
+    // lists.kept: the rows that are not sources. Returns their number.
     __device__ __forceinline__ int list_rows(int position, int n, bool without)
     {
         const int j = (int)threadIdx.x;
@@ -170,7 +170,7 @@ template <int NR, bool TENSOR> struct item_state {
         }
     }
 
-    // Adds what the rows of a chunk that are no sources add to the state.
+    // Adds to the state what those rows of a chunk add that are not sources.
     __device__ __forceinline__ void take_chunk(int chunk)
     {
         enum { FRAGMENTS = DOWN * NR / 16 / WARPS }; // of a warp, one below the other

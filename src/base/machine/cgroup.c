@@ -147,7 +147,7 @@ static const char *path_below_top(const char *group, const char *top)
     return inside && !strstr(group, "/..") ? group + n : "";
 }
 
-/* Bytes; a limit near 2^63 of version 1, and "max" of version 2, are none. */
+/* Bytes. A value near 2^63 of version 1, or "max" of version 2, means that there is no limit. */
 static double limit_of(const char *folder, int version)
 {
     double bytes[2] = {0};

@@ -63,7 +63,7 @@ int32_t ko_cube_n_counted(const struct ko_cube_axes *axes, int32_t model);
 struct ko_layer_range ko_cube_window(const struct ko_cube_axes *axes, int32_t model, int32_t size,
                                      int32_t start);
 double ko_cube_depth(const struct ko_cube_axes *axes, int32_t model, int32_t size, int32_t start);
-/* Whether a window has a layer of those of ko_cube_window. */
+/* Whether a window has a layer that lies in the range of ko_cube_window. */
 bool ko_cube_window_has(const struct ko_cube_axes *axes, int32_t model, int32_t size, int32_t start,
                         int32_t layer);
 
