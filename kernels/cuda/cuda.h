@@ -134,7 +134,8 @@ KO_MUST_CHECK enum ko_code ko_cuda_convert(struct ko_backend *be, const struct k
 KO_MUST_CHECK enum ko_code
 ko_cuda_convert_checked(struct ko_backend *be, const struct ko_import *args, struct ko_error *err);
 
-/* ---- memory.c, import.c and copier.c: members of struct ko_kernels, and how to free what they allocate */
+/* ---- memory.c, import.c and copier.c: members of struct ko_kernels, and how to free what they
+   allocate */
 
 KO_MUST_CHECK enum ko_code ko_cuda_alloc(struct ko_backend *be, size_t bytes, void **out,
                                          struct ko_error *err);

@@ -27,7 +27,8 @@ KO_MUST_CHECK enum ko_code ko_station_open(struct ko_world *world, const char *b
                                            enum ko_precision precision, struct ko_station *station,
                                            struct ko_error *err);
 /* *has: whether the weights in memory are this model's on every worker, stream or not as asked for,
-   and its files are those that they were loaded from. Collective over the workers; errors are agreed on. */
+   and its files are those that they were loaded from. Collective over the workers; errors are
+   agreed on. */
 KO_MUST_CHECK enum ko_code ko_station_has(const struct ko_world *world,
                                           const struct ko_station *station,
                                           const struct ko_plan_model *model, bool streams,

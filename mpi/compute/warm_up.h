@@ -16,9 +16,9 @@ struct ko_warm_up {
     int device; /* the thread's own GPU */
 };
 
-/* On a worker that has a GPU, unless `backend` (NULL or "": not chosen yet) is another one. The thread opens the backend
-   and closes it again; its errors are left to whoever opens it later. *warm_up must not move before
-   ko_warm_up_end. */
+/* On a worker that has a GPU, unless `backend` (NULL or "": not chosen yet) is another one. The
+   thread opens the backend and closes it again; its errors are left to whoever opens it later.
+   *warm_up must not move before ko_warm_up_end. */
 void ko_warm_up_start(const struct ko_world *world, const char *backend,
                       struct ko_warm_up *warm_up);
 /* Waits for the thread; leaves {0}. */

@@ -13,9 +13,10 @@
 #include "src/plan/plan.h"
 
 /* Collective over the workers: opens the model's checkpoint, whose fingerprint must be the plan's,
-   and loads it for the backend of `compute`, or lets it stream. exchange: for several workers whose backend has memory
-   of its own, else NULL. The error is agreed on. Only a failure of the exchange cannot be: it sets
-   world->broken and frees nothing. Free with ko_weights_free (collective over the workers). */
+   and loads it for the backend of `compute`, or lets it stream. exchange: for several workers whose
+   backend has memory of its own, else NULL. The error is agreed on. Only a failure of the exchange
+   cannot be: it sets world->broken and frees nothing. Free with ko_weights_free (collective over
+   the workers). */
 KO_MUST_CHECK enum ko_code ko_weights_load(struct ko_world *world, struct ko_compute *compute,
                                            struct ko_exchange *exchange,
                                            const struct ko_plan_model *model, bool streams,

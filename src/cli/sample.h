@@ -30,7 +30,8 @@ struct ko_sampling {
 };
 
 /* Draws at most n done cells without repetition: first a status entry (each is as likely), then one
-   of its planned starts that are not vacuous. *out [*n_out]: free(). KO_E_INPUT where no cell is done. */
+   of its planned starts that are not vacuous. *out [*n_out]: free(). KO_E_INPUT where no cell is
+   done. */
 KO_MUST_CHECK enum ko_code ko_sample_cells(struct ko_cube_view *view,
                                            const struct ko_sampling *sampling,
                                            struct ko_sampled **out, int64_t *n_out,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes a sweep's cells as CSV. It reads the cube a group of prompts at a time, so a large cube need not
-   fit in memory. Cubes without a sweep go to export_clean.c. */
+/* Writes a sweep's cells as CSV. It reads the cube a group of prompts at a time, so a large cube
+   need not fit in memory. Cubes without a sweep go to export_clean.c. */
 #include "src/export/export_csv.h"
 
 #include <errno.h>

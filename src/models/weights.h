@@ -32,9 +32,9 @@ KO_MUST_CHECK enum ko_code ko_weight_check(const struct ko_model *model,
                                            const struct ko_weight *weight,
                                            const struct ko_checkpoint *checkpoint,
                                            struct ko_error *err);
-/* Finds how the checkpoint stores the matrices, and which are exactly bfloat16: those that the checkpoint stores as BF16 or in
-   MXFP4. NULL: all of them, as if a checkpoint were stored so. The matrices of a layer's experts,
-   which one operation reads, are exact all together or not at all. */
+/* Finds how the checkpoint stores the matrices, and which are exactly bfloat16: those that the
+   checkpoint stores as BF16 or in MXFP4. NULL: all of them, as if a checkpoint were stored so. The
+   matrices of a layer's experts, which one operation reads, are all exact or all not exact. */
 void ko_model_find_exact(struct ko_model *model, const struct ko_checkpoint *checkpoint);
 /* Whether it is a matrix of experts. */
 bool ko_weight_is_of_experts(const struct ko_weight *weight);

@@ -27,8 +27,8 @@ struct ko_fact_layout {
 };
 
 /* The layout of a record or header with these names: plain (id, prompt, subject, target),
-   counterfact-tracing's, known_1000's or PopQA's. The id may be in another layout's column; its name is NULL
-   if no column holds an id. */
+   counterfact-tracing's, known_1000's or PopQA's. The id may be in another layout's column; its
+   name is NULL if no column holds an id. */
 struct ko_fact_layout ko_fact_layout_of(const struct ko_strings *names);
 
 bool ko_fact_layout_is_plain(const struct ko_fact_layout *layout);

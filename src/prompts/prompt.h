@@ -85,10 +85,10 @@ struct ko_audit {
 
 /* Subject: the tokens that overlap, by character offset, the first occurrence of the trimmed
    subject. A token of white space alone never belongs to it. Target: the first token of
-   encode(prompt + " " + trimmed answer) after encode(prompt), with `whole-answer` all of them. If the
-   first is white space, the rule decides (docs/semantics.md). If encode(prompt) is not a prefix, the reason is KO_TARGET_MERGES.
-   Returns KO_OK for a prompt that cannot be run, with its reason; it fails only for lack of memory
-   and broken input. Free with ko_prompt_free. */
+   encode(prompt + " " + trimmed answer) after encode(prompt), with `whole-answer` all of them. If
+   the first is white space, the rule decides (docs/semantics.md). If encode(prompt) is not a
+   prefix, the reason is KO_TARGET_MERGES. Returns KO_OK for a prompt that cannot be run, with its
+   reason; it fails only for lack of memory and broken input. Free with ko_prompt_free. */
 KO_MUST_CHECK enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact *fact,
                                            struct ko_prompt *out, struct ko_error *err);
 void ko_prompt_free(struct ko_prompt *prompt); /* leaves {0} */

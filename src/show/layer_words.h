@@ -16,7 +16,8 @@ const char *ko_layers_text(struct ko_layer_range layers, char buffer[32]);
 enum { KO_WINDOW_LAYERS_TEXT = 48 };
 const char *ko_window_layers_text(const struct ko_cube_axes *axes, int32_t model, int32_t size,
                                   int32_t start, char buffer[KO_WINDOW_LAYERS_TEXT]);
-/* Adds what the windows of a size have in common: "window of 2 of 12 layers", or "window of 2 of 4 layers with attention, of 52 in all". */
+/* Adds what the windows of a size have in common: "window of 2 of 12 layers", or "window of 2 of 4
+   layers with attention, of 52 in all". */
 void ko_window_text(const struct ko_cube_axes *axes, int32_t model, int32_t size,
                     struct ko_text *out);
 

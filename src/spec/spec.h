@@ -157,8 +157,8 @@ KO_MUST_CHECK enum ko_code ko_spec_parse(const char *text, const char *name, str
                                          struct ko_error *err);
 void ko_spec_free(struct ko_spec *spec);
 
-/* The size in layers (0 in styles without sizes), for a model in which windows count n_layers. A percentage is rounded to the
-   nearest whole number, halves up, and is at least 1. */
+/* The size in layers (0 in styles without sizes), for a model in which windows count n_layers. A
+   percentage is rounded to the nearest whole number, halves up, and is at least 1. */
 int32_t ko_size_layers(const struct ko_size *size, int32_t n_layers);
 /* Whether the spec lets windows of the block start at this counted layer. */
 bool ko_spec_starts_at(const struct ko_spec_block *block, int32_t layer);

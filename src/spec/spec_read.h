@@ -80,8 +80,8 @@ KO_MUST_CHECK enum ko_code ko_spec_choice(const struct ko_yaml *node, const char
 KO_MUST_CHECK enum ko_code ko_spec_path(const struct ko_spec_source *source,
                                         const struct ko_yaml *node, const char *key, char **path,
                                         struct ko_error *err);
-/* A checkpoint's folder, or its name on the hub (src/base/user/hub_cache.h). If the folder is not found,
-   *path is the path as given and *missing the reason; otherwise *missing is left alone. Both
+/* A checkpoint's folder, or its name on the hub (src/base/user/hub_cache.h). If the folder is not
+   found, *path is the path as given and *missing the reason; otherwise *missing is left alone. Both
    free(). */
 KO_MUST_CHECK enum ko_code ko_spec_checkpoint(const struct ko_spec_source *source,
                                               const struct ko_yaml *node, const char *key,

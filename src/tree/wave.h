@@ -24,8 +24,9 @@ struct ko_wave {
     int32_t *fact; /* [n_prompts] */
     int32_t n_prompts;
     int32_t n_results; /* the first of them have results; the others are donors, trunks alone */
-    /* [n_branches] in the order of their rows, `stages` owned: by leaves_at, then those with a convolution of their
-       own first, then by prompt, first_position, edge_set. A parent comes before its children. */
+    /* [n_branches] in the order of their rows, `stages` owned: by leaves_at, then those with a
+       convolution of their own first, then by prompt, first_position, edge_set. A parent comes
+       before its children. */
     struct ko_branch *branch;
     int32_t n_branches;
     struct ko_edge_set *edge_set; /* [n_edge_sets] distinct in each prompt; positions owned */

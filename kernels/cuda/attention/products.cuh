@@ -22,8 +22,8 @@
 enum { ATTEND_QUERIES = 16 }; /* of a warp */
 
 /* context += p v for one key after the other, of the groups of eight keys whose bit is set in
-   `groups`; EVERY: all are. With CHECKED, a value is read only where its bit of kept [ROWS, words] is set, so that a
-   value that is not finite stays out of the rows that do not see it. */
+   `groups`; EVERY: all are. With CHECKED, a value is read only where its bit of kept [ROWS, words]
+   is set, so that a value that is not finite stays out of the rows that do not see it. */
 template <class KIND, int D, int KEYS, bool EVERY, bool CHECKED>
 static __device__ __forceinline__ void
 add_values_by_key(const float (&p)[KIND::ROWS][KEYS / KIND::ROW_LANES], const float *v,

@@ -14,7 +14,8 @@
 
 #include "kernels/cuda/attention/seen.cuh"
 
-/* Starts a copy that copies_wait waits for: 16 or 4 bytes to shared memory, zeros where `there` is false. */
+/* Starts a copy that copies_wait waits for: 16 or 4 bytes to shared memory, zeros where `there` is
+   false. */
 template <int BYTES>
 static __device__ __forceinline__ void copy_later(float *to, const float *from, bool there)
 {
