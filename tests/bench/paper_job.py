@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes what paper_job.sh measures: the 17 checkpoints of jobs/paper/models.yaml at their real shapes with random weights in
-bfloat16 (118 GB), and jobs/paper/all.yaml for them.
+bfloat16 (119 GB), and jobs/paper/all.yaml for them.
 
     paper_job.py --prompts FILE --tokenizers FOLDER -o FOLDER [--sample N] [--processes N] [--models NAME,NAME]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole paper at the real shapes of its 17 checkpoints, from spec to finished cube: random weights (118 GB are written first, so
+# The whole paper at the real shapes of its 17 checkpoints, from spec to finished cube: random weights (119 GB are written first, so
 # FOLDER is best a file system in memory), a sample of 672 prompts in place of those that every model answers correctly.
 #
 #   tests/bench/paper_job.sh FOLDER PROMPTS TOKENIZERS [MPIRUN...] -- [KNOCKOUT OPTIONS...]
