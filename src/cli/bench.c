@@ -107,6 +107,9 @@ static enum ko_code run_all(struct ko_cli *cli, const char *backend,
     if (code == KO_OK) {
         code = ko_cli_weights(options, &settings.weights, &settings.memory_limit, err);
     }
+    if (all && settings.weights == KO_WEIGHTS_AUTO) {
+        settings.weights = KO_WEIGHTS_RESIDENT; /* those that do not fit are left out */
+    }
     if (code == KO_OK && threads.warning[0] != '\0') {
         fprintf(stderr, "knockout: warning: %s\n", threads.warning);
     }
