@@ -11,6 +11,8 @@
 #include "src/base/clock.h"
 #include "src/base/memory.h"
 
+static const double STOP_SECONDS = 0.01; /* between two questions whether a call is to stop */
+
 struct task {
     int32_t number;
     const struct ko_batch *batch;
@@ -41,7 +43,9 @@ struct ko_compute {
     int n_done;
 
     atomic_bool drop;
-    atomic_int reached; /* share of the batch that is computed, in millionths */
+    atomic_int reached;       /* share of the batch that is computed, in millionths */
+    atomic_bool call_stops;   /* the current call is to end early */
+    struct ko_stop call_stop; /* asks for it; for the thread */
 
     /* Used by the thread only. */
     struct ko_backend *be;
@@ -52,6 +56,12 @@ static bool drop_wanted(void *context)
 {
     struct ko_compute *compute = context;
     return atomic_load(&compute->drop);
+}
+
+static bool call_stop_wanted(void *context)
+{
+    struct ko_compute *compute = context;
+    return atomic_load(&compute->call_stops);
 }
 
 static void note_reached(void *context, double share)
@@ -150,6 +160,8 @@ enum ko_code ko_compute_start(const struct ko_kernels *kernels,
     compute->config = *config;
     atomic_init(&compute->drop, false);
     atomic_init(&compute->reached, 0);
+    atomic_init(&compute->call_stops, false);
+    compute->call_stop = (struct ko_stop){.wanted = call_stop_wanted, .context = compute};
     pthread_mutex_init(&compute->lock, NULL);
     pthread_cond_init(&compute->changed, NULL);
     if (pthread_create(&compute->thread, NULL, compute_thread, compute) != 0) {
@@ -212,22 +224,49 @@ int ko_compute_threads(const struct ko_compute *compute)
     return compute->config.threads;
 }
 
-enum ko_code ko_compute_call(struct ko_compute *compute, ko_compute_function *function,
-                             void *context, struct ko_error *err)
+const struct ko_stop *ko_compute_call_stop(const struct ko_compute *compute)
 {
+    return &compute->call_stop;
+}
+
+/* Waits for the call with the lock held, and asks `stop` meanwhile. */
+static void await_call(struct ko_compute *compute, const struct ko_stop *stop)
+{
+    while (compute->call && !stop) {
+        pthread_cond_wait(&compute->changed, &compute->lock);
+    }
+    while (compute->call) {
+        pthread_mutex_unlock(&compute->lock);
+        ko_nap(STOP_SECONDS);
+        if (ko_stop_is_wanted(stop)) {
+            atomic_store(&compute->call_stops, true);
+        }
+        pthread_mutex_lock(&compute->lock);
+    }
+}
+
+enum ko_code ko_compute_call_until(struct ko_compute *compute, const struct ko_stop *stop,
+                                   ko_compute_function *function, void *context,
+                                   struct ko_error *err)
+{
+    atomic_store(&compute->call_stops, ko_stop_is_wanted(stop));
     pthread_mutex_lock(&compute->lock);
     compute->call = function;
     compute->call_context = context;
     pthread_cond_broadcast(&compute->changed);
-    while (compute->call) {
-        pthread_cond_wait(&compute->changed, &compute->lock);
-    }
+    await_call(compute, stop);
     const enum ko_code code = compute->call_error.code;
     if (code != KO_OK && err) {
         *err = compute->call_error;
     }
     pthread_mutex_unlock(&compute->lock);
     return code;
+}
+
+enum ko_code ko_compute_call(struct ko_compute *compute, ko_compute_function *function,
+                             void *context, struct ko_error *err)
+{
+    return ko_compute_call_until(compute, NULL, function, context, err);
 }
 
 static enum ko_code bind_model(const struct ko_kernels *k, struct ko_backend *be, void *context,

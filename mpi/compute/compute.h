@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
+#include "src/base/stop.h"
 #include "src/forward/forward.h"
 #include "src/forward/means.h"
 
@@ -42,6 +43,14 @@ typedef enum ko_code ko_compute_function(const struct ko_kernels *k, struct ko_b
 KO_MUST_CHECK enum ko_code ko_compute_call(struct ko_compute *compute,
                                            ko_compute_function *function, void *context,
                                            struct ko_error *err);
+/* The same. Meanwhile `stop` (NULL: never) is asked in the caller's thread, which alone may use MPI;
+   the function learns the answer from ko_compute_call_stop. */
+KO_MUST_CHECK enum ko_code ko_compute_call_until(struct ko_compute *compute,
+                                                 const struct ko_stop *stop,
+                                                 ko_compute_function *function, void *context,
+                                                 struct ko_error *err);
+/* For the function that is called: whether it is to end early. Borrowed. */
+const struct ko_stop *ko_compute_call_stop(const struct ko_compute *compute);
 
 /* What ko_engine_new needs of a model. All pointers are borrowed until the next bind or the
    stop. */

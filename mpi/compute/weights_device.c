@@ -115,8 +115,10 @@ static enum ko_code load_and_share(struct ko_world *world, struct task *task, st
     if (code != KO_OK) {
         return code;
     }
-    weights->model->load_stop = weights->streams ? world->load_stop : NULL;
-    code = ko_compute_call(compute, load_part, task, err);
+    /* The compute thread cannot ask the world, whose answer comes by MPI. */
+    const struct ko_stop *stop = weights->streams ? world->load_stop : NULL;
+    weights->model->load_stop = ko_compute_call_stop(compute);
+    code = ko_compute_call_until(compute, stop, load_part, task, err);
     weights->model->load_stop = NULL; /* the weights may outlive the job */
     if (code == KO_E_INPUT) {
         code = KO_E_FAILED; /* the run began with it: a failure of the model, not of the input */

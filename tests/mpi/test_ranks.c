@@ -220,12 +220,18 @@ static void workers_know_their_place(void **state)
     assert_true(everywhere(right));
 }
 
-static enum ko_code load_weights(char *path, char *fingerprint, struct ko_weights *weights,
-                                 struct ko_error *err)
+static enum ko_code load_weights_as(bool streams, char *path, char *fingerprint,
+                                    struct ko_weights *weights, struct ko_error *err)
 {
     char name[] = "mamba-facts";
     const struct ko_plan_model model = {.name = name, .path = path, .fingerprint = fingerprint};
-    return ko_weights_load(&world, compute, NULL, &model, false, weights, err);
+    return ko_weights_load(&world, compute, NULL, &model, streams, weights, err);
+}
+
+static enum ko_code load_weights(char *path, char *fingerprint, struct ko_weights *weights,
+                                 struct ko_error *err)
+{
+    return load_weights_as(false, path, fingerprint, weights, err);
 }
 
 static char facts_model[] = KO_SOURCE_DIR "/jobs/models/mamba-facts";
@@ -261,32 +267,60 @@ static void weights_are_the_same_on_every_worker(void **state)
     assert_true(everywhere(right));
 }
 
-static bool always(void *context)
+/* How often a stop was asked for, and whether only the thread that may use MPI did. */
+struct asked {
+    int n;
+    bool in_main, answer;
+};
+
+static bool answer_in_main(void *context)
 {
-    (void)context;
-    return true;
+    struct asked *asked = context;
+    int is_main = 0;
+    MPI_Is_thread_main(&is_main);
+    asked->in_main = asked->in_main && is_main;
+    asked->n++;
+    return asked->answer;
 }
 
-static void a_stop_drops_the_loading_of_weights_on_every_worker(void **state)
+static void check_stop_of_loading(bool streams)
 {
     struct ko_weights weights = {.window = MPI_WIN_NULL};
     struct ko_error err = {0};
-    const struct ko_stop stop = {.wanted = always};
+    struct asked asked = {.in_main = true, .answer = true};
+    const struct ko_stop stop = {.wanted = answer_in_main, .context = &asked};
     bool right = true;
-    (void)state;
     if (world.workers != MPI_COMM_NULL) {
         struct ko_checkpoint *checkpoint = NULL;
         right = ko_checkpoint_open(facts_model, "mamba-facts", &checkpoint, &err) == KO_OK;
         if (world.worker == world.n_workers - 1) {
             world.load_stop = &stop; /* one is enough */
         }
+        char *const fingerprint = (char *)(uintptr_t)ko_checkpoint_fingerprint(checkpoint);
         right = right &&
-                load_weights(facts_model, (char *)(uintptr_t)ko_checkpoint_fingerprint(checkpoint),
-                             &weights, &err) == KO_E_STOPPED;
+                load_weights_as(streams, facts_model, fingerprint, &weights, &err) == KO_E_STOPPED;
+        right = right && asked.in_main && (asked.n > 0 || !world.load_stop);
+        asked = (struct asked){.in_main = true};
+        right = right &&
+                load_weights_as(streams, facts_model, fingerprint, &weights, &err) == KO_OK &&
+                asked.in_main && (asked.n > 0 || !world.load_stop);
         world.load_stop = NULL;
+        ko_weights_free(&weights);
         ko_checkpoint_close(checkpoint);
     }
     assert_true(everywhere(right));
+}
+
+static void a_stop_drops_the_loading_of_weights_on_every_worker(void **state)
+{
+    (void)state;
+    check_stop_of_loading(false);
+}
+
+static void a_stop_drops_weights_that_stream_and_is_asked_in_the_thread_of_mpi(void **state)
+{
+    (void)state;
+    check_stop_of_loading(true);
 }
 
 static void another_checkpoint_fails_on_every_worker(void **state)
@@ -340,6 +374,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(workers_know_their_place),
         cmocka_unit_test(weights_are_the_same_on_every_worker),
         cmocka_unit_test(a_stop_drops_the_loading_of_weights_on_every_worker),
+        cmocka_unit_test(a_stop_drops_weights_that_stream_and_is_asked_in_the_thread_of_mpi),
         cmocka_unit_test(another_checkpoint_fails_on_every_worker),
         cmocka_unit_test(a_missing_checkpoint_fails_on_every_worker),
     };
