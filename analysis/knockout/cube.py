@@ -224,7 +224,9 @@ class Evaluation(_File):
         rows = []
         for m, model in enumerate(self.models):
             done = self.file["eval_status"][m] == 2
-            rows.append([model, int(done.sum()), int((self.file["eval_target_rank"][m][done] == 1).sum())])
+            # A whole answer is first where all its tokens are; past the last the rank is -1.
+            rank = self.file["eval_answer_rank"][m].max(axis=-1) if "eval_answer_rank" in self.file else self.file["eval_target_rank"][m]
+            rows.append([model, int(done.sum()), int((rank[done] == 1).sum())])
         return rows
 
     def __repr__(self) -> str:

@@ -9,8 +9,8 @@ import xarray as xr
 
 from knockout_figures.cube import DEPTH_ATTRIBUTES, DONE, FIRST_ATTRIBUTES, LAST_ATTRIBUTES, decoded
 
-CELLS = ("logprob", "prob", "kl", "target_rank", "top1_id", "foil_logprob")
-EVALUATED = ("eval_logprob", "eval_prob", "eval_target_rank", "eval_top1_id")
+CELLS = ("logprob", "prob", "kl", "target_rank", "top1_id", "foil_logprob", "answer_logprob", "answer_rank")
+EVALUATED = ("eval_logprob", "eval_prob", "eval_target_rank", "eval_top1_id", "eval_answer_logprob", "eval_answer_rank")
 HIDDEN_ATTRIBUTES = ("DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME", "_FillValue", "_Encoding", "_Netcdf4Dimid", "_Netcdf4Coordinates")
 # The run table and its log are of runs, not of the sweep; the labels' characters are there for readers without strings.
 LEFT_OUT_AXES = ("run", "run_log_byte", "spec_byte", "label_length")
@@ -51,8 +51,7 @@ def _flagged(prefix: str, name: str, flags: Dict[str, np.ndarray], values: np.nd
     flag = flags.get(prefix + "status")
     if flag is None:
         return values
-    done = flag == DONE
-    done = done[..., None] if done.ndim == values.ndim - 1 else done
+    done = (flag == DONE).reshape(flag.shape + (1,) * (values.ndim - flag.ndim))
     return np.where(done, values, np.asarray(np.nan if values.dtype.kind == "f" else -1, values.dtype))
 
 

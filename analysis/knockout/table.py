@@ -28,6 +28,13 @@ def token_lists(file: Any, prefix: str, model: int) -> np.ndarray:
     return objects([" ".join(decoded(t) for t in row[:max(int(k), 0)]) for row, k in zip(pieces, n)])
 
 
+def answers_of(logprob: np.ndarray, rank: np.ndarray) -> Dict[str, np.ndarray]:
+    """Of whole answers, [row, token]: the numbers of every token, with blanks between them, as `knockout export --csv` writes them."""
+    n = np.argmin(np.pad(rank, ((0, 0), (0, 1)), constant_values=-1) >= 1, axis=1)  # past an answer's last token the rank is -1
+    return {"answer_logprob": objects([" ".join(f"{x:.9g}" for x in row[:k]) for row, k in zip(logprob.tolist(), n)]),
+            "answer_rank": objects([" ".join(map(str, row[:k])) for row, k in zip(rank.tolist(), n)])}
+
+
 def words_of(file: Any, axis: str, n: int) -> Dict[str, np.ndarray]:
     """The texts of the prompts of an axis."""
     found = {}
@@ -84,6 +91,8 @@ def part_of(cube: Any, prefix: str, model: int, wanted: Filter, tokens: bool) ->
     columns.update({name: words[prompt] for name, words in words_of(file, axis, len(prompts)).items()})
     columns.update({name: file[prefix + name][model][prompt] for name in PLACES})
     columns.update(_layers(cube, model, size, start))
+    if prefix + "answer_rank" in file:
+        columns.update(answers_of(file[prefix + "answer_logprob"][model][at], file[prefix + "answer_rank"][model][at]))
     if tokens:
         columns["tokens"] = token_lists(file, prefix, model)[prompt]
     return pd.DataFrame(columns)
@@ -127,5 +136,8 @@ def clean_runs_of(evaluation: Any) -> pd.DataFrame:
             columns[name] = np.where(done, values, np.asarray(np.nan if values.dtype.kind == "f" else -1, values.dtype))
         columns.update(words_of(file, "eval_prompt", n))
         columns.update({name: file["eval_" + name][m] for name in PLACES if "eval_" + name in file})
+        if "eval_answer_rank" in file:
+            ranks = np.where(done[:, None], file["eval_answer_rank"][m], -1)
+            columns.update(answers_of(file["eval_answer_logprob"][m], ranks))
         found.append(pd.DataFrame(columns))
     return pd.concat(found, ignore_index=True)

@@ -23,7 +23,7 @@ FOLDER, SOURCES, PROGRAM = Path(os.environ["KO_CUBE_FOLDER"]), Path(os.environ["
 os.environ["KNOCKOUT_PROGRAM"] = PROGRAM
 
 import knockout  # noqa: E402, finds the program that is tested
-from knockout import html, program, progress, spec as specs  # noqa: E402
+from knockout import dataset, html, program, progress, spec as specs  # noqa: E402
 
 CUBE = FOLDER / "small.h5"
 MODELS = SOURCES / "jobs" / "models"
@@ -352,6 +352,28 @@ class Tables(unittest.TestCase):
             knockout.Evaluation(CUBE)
         with self.assertRaisesRegex(knockout.CubeError, "evaluation"):
             knockout.Cube(FOLDER / "evaluation.h5")
+
+    def test_whole_answers_have_all_their_tokens(self):
+        facts = [json.loads(line) for line in (SOURCES / "jobs" / "facts.jsonl").read_text().splitlines()[:6]]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "facts.jsonl"
+            file.write_text("".join(json.dumps({**f, "target": f["target"] + " Kabul" * (k % 3)}) + "\n" for k, f in enumerate(facts)))
+            asked = {"models": [MODELS / "gpt2-facts"], "prompts": {"file": file, "select": "all", "score": "whole-answer"},
+                     "routes": ["last<-subject", "last<-each"], "features": ["all"], "windows": {"sizes": [2], "starts": {"every": 3}}}
+            with (warnings.catch_warnings(), knockout.run(asked, Path(folder) / "whole.h5", progress=False) as cube,
+                  knockout.open(Path(folder) / "whole.evaluation.h5") as evaluation):
+                self.assert_is_export(cube, 50, {"done"})
+                self.assertEqual(set(cube.to_pandas().answer_rank.str.count(" ")), {0, 1, 2})
+                rows = exported(evaluation.path)
+                self.assert_equal_columns(evaluation.to_pandas(), rows, rows[0])
+                ranked = [[int(r) for r in row["answer_rank"].split()] for row in rows]
+                self.assertNotEqual(sum(r[0] == 1 for r in ranked), sum(max(r) == 1 for r in ranked))
+                self.assertIn(f"{sum(max(r) == 1 for r in ranked)} of 6 ranked first", repr(evaluation))
+                stored = cube.file["answer_logprob"][()]
+                flags = np.full_like(cube.file["status"][()], 1)
+                held = dataset._flagged("", "answer_logprob", {"status": flags}, stored)
+                self.assertTrue(np.isnan(held).all() and held.shape == stored.shape and not np.isnan(stored).all())
+                self.assertEqual(cube.to_xarray().answer_logprob.values.tobytes(), stored.tobytes())
 
     def test_parquet_comes_back(self):
         with tempfile.TemporaryDirectory() as folder, knockout.open(CUBE) as cube:
