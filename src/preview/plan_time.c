@@ -41,7 +41,8 @@ static double available_memory(const struct ko_plan_settings *settings, bool own
     } else if (ko_gpu_identify(0, &gpu, &ignored) == KO_OK) {
         all = gpu.memory_bytes;
     }
-    return settings->memory_limit > 0 ? settings->memory_limit : all;
+    const double limit = settings->memory_limit;
+    return limit > 0 && (!own_memory || limit < all) ? limit : all; /* a GPU has no more */
 }
 
 /* Chooses where the model's weights are, as `run` does. */
