@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 // Causal attention over a row's path. Rows of long prompts are computed in tiles
-// (tile.cuh). Of short ones a warp computes one row and head: its lanes hold the numbers of
-// the head, and it reads one key after the other with a running maximum and sum. Neighbouring warps
-// have rows of one prompt, so that the trunk's keys and values are in the cache.
+// (tile.cuh), if a block may have their memory. Of the others a warp computes one row and head: its
+// lanes hold the numbers of the head, and it reads one key after the other with a running maximum
+// and sum. Neighbouring warps have rows of one prompt, so that the trunk's keys and values are in
+// the cache.
 #include "kernels/cuda/attention/attention.cuh"
 
 enum { WARPS = 8 };
@@ -120,6 +121,25 @@ static void attend_by_row(struct ko_backend *be, const struct stage_rows &at,
     }
 }
 
+// The most shared memory that a block takes for heads of a width, with what the kernel declares.
+static constexpr size_t block_bytes(int width)
+{
+    return tile_bytes(tile_row(width), tile_keys(tile_row(width)), MOST_KEY_PAD, MOST_VALUE_PAD) +
+           256;
+}
+
+// Whether a block of this GPU may have it. GPUs of compute capability 8.6, 8.9 and 12.0, which run
+// what is compiled for 8.0 and 10.0 too, have 99 KiB, others 163 KiB and more.
+static bool tiles_fit(const struct ko_backend *be, int32_t width)
+{
+    static_assert(block_bytes(96) <= 99 * 1024, "tiles for heads of up to 96 fit every GPU");
+    static_assert(block_bytes(KO_CUDA_WIDEST_HEAD) <= 163 * 1024, "all tiles fit 8.0, 9.0, 10.0");
+    int has = 0;
+    return cudaDeviceGetAttribute(&has, cudaDevAttrMaxSharedMemoryPerBlockOptin, be->device) ==
+               cudaSuccess &&
+           block_bytes(width) <= (size_t)has;
+}
+
 enum ko_code ko_cuda_attention(struct ko_backend *be, const struct ko_attention *args,
                                struct ko_error *err)
 {
@@ -134,7 +154,8 @@ enum ko_code ko_cuda_attention(struct ko_backend *be, const struct ko_attention 
     if (at.n_active == 0) {
         return KO_OK;
     }
-    const bool tiles = be->rows.n_long_prompts > 0 && args->n_heads % args->n_kv_heads == 0;
+    const bool tiles = be->rows.n_long_prompts > 0 && args->n_heads % args->n_kv_heads == 0 &&
+                       tiles_fit(be, width);
     if (!tiles || be->rows.n_long_prompts < be->rows.n_prompts) {
         attend_by_row(be, at, args, width, tiles);
     }

@@ -8,6 +8,23 @@
 
 enum { KO_CUDA_WIDEST_HEAD = 256 };
 
+/* The tiles' shape for heads of a width: numbers of a row, and keys. */
+enum { TILE_SPREAD = 64, MOST_KEY_PAD = 16, MOST_VALUE_PAD = 4 };
+static constexpr int tile_row(int width)
+{
+    return width <= 64 ? 64 : width <= 96 ? 96 : width <= 128 ? 128 : KO_CUDA_WIDEST_HEAD;
+}
+static constexpr int tile_keys(int row)
+{
+    return row <= 128 ? 64 : 32;
+}
+/* The most bytes of shared memory that a block takes: queries, keys and values of a tile. */
+static constexpr size_t tile_bytes(int row, int keys, int key_pad, int value_pad)
+{
+    return sizeof(float) * ((size_t)(TILE_SPREAD + keys) * (size_t)(row + key_pad) +
+                            (size_t)keys * (size_t)(row + value_pad));
+}
+
 /* Attends in tiles for the rows of prompts with more than KO_CUDA_SHORT tokens. width: the greater of
    d_head and d_value, at most KO_CUDA_WIDEST_HEAD. The errors of CUDA. */
 typedef enum ko_code ko_cuda_attend(struct ko_backend *be, const struct stage_rows &at,

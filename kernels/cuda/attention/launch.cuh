@@ -27,8 +27,11 @@ static enum ko_code launch_tiles(struct ko_backend *be, const struct stage_rows 
     /* The trunk and the branches of each prompt end with a tile that may not be full. */
     const int n_tiles = rows->n_long_rows / shape.n_tile_rows + 2 * rows->n_long_prompts;
     const dim3 grid((unsigned)n_tiles, (unsigned)(args->n_kv_heads * shape.n_parts));
-    const size_t bytes = sizeof(float) * ((size_t)(TILE_QUERIES + KEYS) * (D + KIND::K_PAD) +
-                                          (size_t)KEYS * (D + KIND::V_PAD));
+    static_assert((int)TILE_QUERIES == (int)TILE_SPREAD && KEYS == tile_keys(D) &&
+                      (int)KIND::K_PAD <= (int)MOST_KEY_PAD &&
+                      (int)KIND::V_PAD <= (int)MOST_VALUE_PAD,
+                  "tiles_fit allows for what a block takes");
+    const size_t bytes = tile_bytes(D, KEYS, KIND::K_PAD, KIND::V_PAD);
     enum ko_code code =
         ko_cuda_check(be,
                       cudaFuncSetAttribute(attend_tiles<KIND, D, KEYS>,
