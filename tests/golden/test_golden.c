@@ -32,16 +32,17 @@
     KO_SOURCE_DIR "/tests/data/variants/" name, FACTS,                                             \
         KO_SOURCE_DIR "/tests/data/answers/" name "-" rule ".h5"
 #define BOTH_RULES(which, name, what, kernels, bound, row_budget)                                  \
-    {                                                                                              \
-        name ", whole answers, rows clean" what,                                                   \
-        which(name, "clean"),                                                                      \
-        kernels,                                                                                   \
-        bound,                                                                                     \
-        row_budget,                                                                                \
-        0},                                                                                        \
+    {name ", whole answers, rows clean" what,                                                      \
+     which(name, "clean"),                                                                         \
+     kernels,                                                                                      \
+     bound,                                                                                        \
+     row_budget,                                                                                   \
+     0,                                                                                            \
+     false,                                                                                        \
+     0},                                                                                           \
     {                                                                                              \
         name ", whole answers, rows knocked" what, which(name, "knocked"), kernels, bound,         \
-            row_budget, 0                                                                          \
+            row_budget, 0, false, 0                                                                \
     }
 
 #define REPLACED(name)                                                                             \
