@@ -47,7 +47,7 @@ def _listed(value: Any) -> List[Any]:
 
 def _keys(models: Any, prompts: Any, routes: Any, features: Any, sizes: Any, starts: Any, over: Any, select: Any, sample: Any, score: Any,
           others: Mapping[str, Any]) -> Dict[str, Any]:
-    """The map of what was given."""
+    """The keys that were given, as a map."""
     keys: Dict[str, Any] = {}
     for name, value in (("models", models), ("routes", routes), ("features", features)):
         if value is not None:

@@ -26,11 +26,6 @@ done
 [ $# -gt 0 ] || set -- gpt2-medium
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-knockout=$root/build/release/bin/knockout
-[ -x "$knockout" ] || {
-    echo "compare_heads.sh: $knockout: not built; run: cmake --preset release && cmake --build --preset release" >&2
-    exit 2
-}
 # shellcheck source=tests/bench/bench_python.inc
 . "$root/tests/bench/bench_python.inc"
 

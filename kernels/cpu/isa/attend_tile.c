@@ -300,8 +300,8 @@ static void scale_row(const struct ko_attend_tile *tile, float *score, size_t fr
     }
 }
 
-/* Makes weights of a row's scores, moves those of its own keys aside, and clears those that are
-   zeroed after the softmax. */
+/* Turns a row's scores into weights. The weights of its own keys are moved aside; weights that are
+   zeroed after the softmax become 0. */
 static void soften_row(const struct ko_attend_tile *tile, struct group *group, size_t r,
                        struct state *state, int32_t first)
 {

@@ -99,7 +99,7 @@ static __global__ void shift_chunk_steps(struct ko_cuda_rows rows, struct ko_mam
     }
 }
 
-// The positions of a row's window: [first, end), none where end <= first.
+// The positions of a row's window: [first, end). Where end <= first, it has no position.
 struct key_window {
     int first, end;
 };
