@@ -51,7 +51,8 @@ struct ko_import {
 };
 
 /* Copies weights from host memory into backend memory beside the operations, for weights that stream
-   (src/forward/layer_stream.h). Threads copy in lanes of their own, into one of two slots at a time:
+   (src/forward/layer_stream.h). Threads copy in lanes of their own, into one of the slots
+   [0, KO_COPIER_MOST_SLOTS) at a time:
 
      a thread that loads:  begin(slot); in every lane buffer, fill it, send, ...; end(slot)
      the backend's thread: take(slot); operations that read the slot; leave(slot)
@@ -72,7 +73,7 @@ struct ko_copier {
     /* Waits for all copies and frees the copier. In the backend's thread. */
     void (*close)(struct ko_copier *copier);
 };
-enum { KO_COPIER_SLOTS = 2 };
+enum { KO_COPIER_MOST_SLOTS = 4 };
 
 struct ko_kernels {
     const char *name; /* "plain", "cpu", "cuda" */

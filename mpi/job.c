@@ -48,10 +48,10 @@ enum ko_code ko_job_new(struct ko_plan *plan, const struct ko_job_earlier *earli
     if (code == KO_OK) {
         job.done = ko_new(n, 1, err);
         job.content_hash = ko_new(n_models, sizeof *job.content_hash, err);
-        job.streams = ko_new(n_models, 1, err);
+        job.slots = ko_new(n_models, 1, err);
         job.cube_path = ko_copy(cube_path, err);
         job.backend = ko_copy(backend, err);
-        code = job.done && job.content_hash && job.streams && job.cube_path && job.backend
+        code = job.done && job.content_hash && job.slots && job.cube_path && job.backend
                    ? KO_OK
                    : KO_E_MEMORY;
     }
@@ -85,7 +85,7 @@ void ko_job_free(struct ko_job *job)
     free(job->done);
     free(job->pending);
     free(job->content_hash);
-    free(job->streams);
+    free(job->slots);
     free(job->cube_path);
     free(job->backend);
     *job = (struct ko_job){0};
@@ -115,7 +115,7 @@ enum ko_code ko_job_send(const struct ko_world *world, const struct ko_job *job,
     ko_taken_pack(job->taken, &bytes);
     ko_put_blob(&bytes, job->done, (size_t)job->plan->n_models * (size_t)job->plan->n_facts);
     ko_put_blob(&bytes, job->content_hash, (size_t)job->plan->n_models * sizeof *job->content_hash);
-    ko_put_blob(&bytes, job->streams, (size_t)job->plan->n_models);
+    ko_put_blob(&bytes, job->slots, (size_t)job->plan->n_models);
     return broadcast_job(world, &bytes, err);
 }
 
@@ -151,13 +151,13 @@ static enum ko_code unpack_job(struct ko_bytes *bytes, struct ko_job *job, struc
     const size_t n = n_models * (size_t)job->plan->n_facts;
     job->done = ko_new(n, 1, err);
     job->content_hash = ko_new(n_models, sizeof *job->content_hash, err);
-    job->streams = ko_new(n_models, 1, err);
-    if (!job->done || !job->content_hash || !job->streams) {
+    job->slots = ko_new(n_models, 1, err);
+    if (!job->done || !job->content_hash || !job->slots) {
         return KO_E_MEMORY;
     }
     ko_get_blob(bytes, job->done, n);
     ko_get_blob(bytes, job->content_hash, n_models * sizeof *job->content_hash);
-    ko_get_blob(bytes, job->streams, n_models);
+    ko_get_blob(bytes, job->slots, n_models);
     code = mark_pending(job, err);
     if (code == KO_OK && (!job->cube_path || !job->backend)) {
         bytes->broken = 1;

@@ -34,7 +34,8 @@ struct ko_job {
     enum ko_precision precision;
     double commit_seconds;
     int32_t last_model; /* this model is computed last; -1: the plan's order */
-    uint8_t *streams;   /* [n_models] 1: its weights stream, layer by layer; owned */
+    uint8_t *slots;     /* [n_models] its weights stream through so many slots
+                           (src/forward/layer_layout.h); 0: they stay; owned */
 };
 
 /* Seconds that workers spent; a worker computes on while it commits. */

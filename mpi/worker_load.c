@@ -103,7 +103,7 @@ static enum ko_code load_weights(struct ko_worker *worker, int32_t model, bool s
     struct ko_station *station = worker->station;
     enum ko_code code = stayed ? KO_OK
                                : ko_weights_load(worker->world, station->compute, station->exchange,
-                                                 &plan->model[model], worker->job->streams[model],
+                                                 &plan->model[model], worker->job->slots[model],
                                                  &station->weights, err);
     if (code == KO_OK) {
         code = check_weights(worker, model, err);
@@ -150,7 +150,7 @@ static enum ko_code make_room(struct ko_worker *worker, int32_t model, bool *sta
     enum ko_code code = ko_compute_bind(worker->compute, NULL, err);
     if (code == KO_OK) {
         code = ko_station_has(worker->world, station, &worker->job->plan->model[model],
-                              worker->job->streams[model], stayed, err);
+                              worker->job->slots[model], stayed, err);
     }
     if (code != KO_OK || *stayed) {
         return code;
@@ -179,7 +179,7 @@ static void note_load(struct ko_worker *worker, int32_t model, bool stayed, doub
         ko_log_write(worker->log, KO_LOG_DEBUG, "load model=\"%s\" kept", name);
     } else {
         ko_log_write(worker->log, KO_LOG_DEBUG, "load model=\"%s\" seconds=%.2f weights=%s", name,
-                     seconds, worker->job->streams[model] ? "stream" : "resident");
+                     seconds, worker->job->slots[model] > 0 ? "stream" : "resident");
         worker->spent.load += seconds;
     }
 }

@@ -18,7 +18,7 @@ struct copier {
     struct ko_copier functions; /* first, so that both have one address */
     struct ko_backend *be;      /* borrowed */
     cudaStream_t stream;
-    cudaEvent_t ready[KO_COPIER_SLOTS], left[KO_COPIER_SLOTS];
+    cudaEvent_t ready[KO_COPIER_MOST_SLOTS], left[KO_COPIER_MOST_SLOTS];
     struct lane *lane; /* [n_lanes] owned */
     int n_lanes;
     unsigned char *pinned; /* all buffers */
@@ -108,7 +108,7 @@ static void close_copier(struct ko_copier *functions)
         (void)cudaStreamSynchronize(copier->stream);
         (void)cudaStreamDestroy(copier->stream);
     }
-    for (int s = 0; s < KO_COPIER_SLOTS; s++) {
+    for (int s = 0; s < KO_COPIER_MOST_SLOTS; s++) {
         if (copier->ready[s]) {
             (void)cudaEventDestroy(copier->ready[s]);
         }
@@ -162,7 +162,7 @@ static enum ko_code make_stream(struct copier *copier, struct ko_error *err)
                              cudaStreamCreateWithFlags(&copier->stream, cudaStreamNonBlocking),
                              "cudaStreamCreate", err);
     }
-    for (int s = 0; code == KO_OK && s < KO_COPIER_SLOTS; s++) {
+    for (int s = 0; code == KO_OK && s < KO_COPIER_MOST_SLOTS; s++) {
         code = make_event(copier, &copier->ready[s], err);
         if (code == KO_OK) {
             code = make_event(copier, &copier->left[s], err);

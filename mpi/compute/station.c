@@ -43,14 +43,14 @@ enum ko_code ko_station_open(struct ko_world *world, const char *backend,
 }
 
 enum ko_code ko_station_has(const struct ko_world *world, const struct ko_station *station,
-                            const struct ko_plan_model *model, bool streams, bool *has,
+                            const struct ko_plan_model *model, int32_t slots, bool *has,
                             struct ko_error *err)
 {
     *has = false;
     if (!station->weights.model) { /* so it is on every worker */
         return KO_OK;
     }
-    int mine = ko_weights_are_of(&station->weights, model, streams), all = 0;
+    int mine = ko_weights_are_of(&station->weights, model, slots), all = 0;
     enum ko_code code = ko_mpi_check(
         MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_LAND, world->workers), "MPI_Allreduce", err);
     code = ko_agree(world->workers, code, err);

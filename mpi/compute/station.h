@@ -26,12 +26,12 @@ struct ko_station {
 KO_MUST_CHECK enum ko_code ko_station_open(struct ko_world *world, const char *backend,
                                            enum ko_precision precision, struct ko_station *station,
                                            struct ko_error *err);
-/* *has: whether the weights in memory are this model's on every worker, stream or not as asked for,
-   and its files are those that they were loaded from. Collective over the workers; errors are
+/* *has: whether the weights in memory are this model's on every worker, stream through so many
+   slots, and its files are those that they were loaded from. Collective over the workers; errors are
    agreed on. */
 KO_MUST_CHECK enum ko_code ko_station_has(const struct ko_world *world,
                                           const struct ko_station *station,
-                                          const struct ko_plan_model *model, bool streams,
+                                          const struct ko_plan_model *model, int32_t slots,
                                           bool *has, struct ko_error *err);
 /* Frees the weights. No model may be bound. Collective over the workers. */
 void ko_station_clear(struct ko_station *station);

@@ -27,7 +27,7 @@ struct ko_weights {
     /* borrowed: `device` and `streamed` are used in its thread; NULL where they are not used */
     struct ko_compute *compute;
     struct ko_device_weights device;
-    bool streams;
+    int32_t slots;                        /* that they stream through; 0: they stay */
     struct ko_streamed_weights *streamed; /* NULL unless it streams; owned */
 };
 

@@ -25,9 +25,10 @@ static enum ko_code allocate_device(const struct ko_kernels *k, struct ko_backen
 {
     const struct task *task = context;
     struct ko_weights *weights = task->weights;
-    if (weights->streams) {
-        const struct ko_streaming how = {weights->model, k, be, task->precision,
-                                         ko_compute_threads(weights->compute)};
+    if (weights->slots > 0) {
+        const struct ko_streaming how = {
+            weights->model, k, be, task->precision, ko_compute_threads(weights->compute),
+            weights->slots};
         return ko_streamed_weights_new(&how, &weights->streamed, err);
     }
     return ko_device_weights_new(weights->model, k, be, task->precision, &weights->device, err);
@@ -116,7 +117,7 @@ static enum ko_code load_and_share(struct ko_world *world, struct task *task, st
         return code;
     }
     /* The compute thread cannot ask the world, whose answer comes by MPI. */
-    const struct ko_stop *stop = weights->streams ? world->load_stop : NULL;
+    const struct ko_stop *stop = weights->slots > 0 ? world->load_stop : NULL;
     weights->model->load_stop = ko_compute_call_stop(compute);
     code = ko_compute_call_until(compute, stop, load_part, task, err);
     weights->model->load_stop = NULL; /* the weights may outlive the job */
@@ -125,7 +126,7 @@ static enum ko_code load_and_share(struct ko_world *world, struct task *task, st
     }
     code = ko_agree(world->workers, code,
                     err); /* before the exchange, whose errors cannot be agreed on */
-    if (code == KO_OK && task->n_parts > 1 && !weights->streams) {
+    if (code == KO_OK && task->n_parts > 1 && weights->slots == 0) {
         code = ko_compute_call(compute, share_parts, task, err);
         world->broken = world->broken || code != KO_OK;
     }

@@ -12,7 +12,7 @@
 
 /* Collective over the workers. weights->checkpoint and ->model are open on all of them. Every
    worker reads the values and its part of the matrices, then the matrices are exchanged. Where they
-   stream (weights->streams), every worker checks and hashes its part and reads what is resident.
+   stream (weights->slots), every worker checks and hashes its part and reads what is resident.
    Errors are those of ko_weights_load. */
 KO_MUST_CHECK enum ko_code ko_weights_load_device(struct ko_world *world,
                                                   struct ko_compute *compute,

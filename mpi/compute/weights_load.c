@@ -124,12 +124,12 @@ static enum ko_code open_again(const struct ko_plan_model *model, struct ko_weig
 
 enum ko_code ko_weights_load(struct ko_world *world, struct ko_compute *compute,
                              struct ko_exchange *exchange, const struct ko_plan_model *model,
-                             bool streams, struct ko_weights *out, struct ko_error *err)
+                             int32_t slots, struct ko_weights *out, struct ko_error *err)
 {
-    struct ko_weights weights = {.window = MPI_WIN_NULL, .streams = streams};
+    struct ko_weights weights = {.window = MPI_WIN_NULL, .slots = slots};
     enum ko_code code = open_again(model, &weights, err);
     code = ko_agree(world->workers, code, err);
-    if (code == KO_OK && (streams || ko_compute_kernels(compute)->own_memory)) {
+    if (code == KO_OK && (slots > 0 || ko_compute_kernels(compute)->own_memory)) {
         code = ko_weights_load_device(world, compute, exchange, &weights, err);
     } else if (code == KO_OK) {
         code = load_on_host(world, &weights, err);
@@ -159,12 +159,12 @@ void ko_weights_free(struct ko_weights *weights)
 }
 
 bool ko_weights_are_of(const struct ko_weights *weights, const struct ko_plan_model *model,
-                       bool streams)
+                       int32_t slots)
 {
     const struct ko_checkpoint *loaded = weights->checkpoint;
     struct ko_checkpoint *now = NULL;
     struct ko_error ignored = {0}; /* loading will meet it again */
-    if (weights->streams != streams || strcmp(ko_checkpoint_name(loaded), model->name) != 0 ||
+    if (weights->slots != slots || strcmp(ko_checkpoint_name(loaded), model->name) != 0 ||
         strcmp(ko_checkpoint_fingerprint(loaded), model->fingerprint) != 0) {
         return false;
     }

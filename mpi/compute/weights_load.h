@@ -19,13 +19,13 @@
    the workers). */
 KO_MUST_CHECK enum ko_code ko_weights_load(struct ko_world *world, struct ko_compute *compute,
                                            struct ko_exchange *exchange,
-                                           const struct ko_plan_model *model, bool streams,
+                                           const struct ko_plan_model *model, int32_t slots,
                                            struct ko_weights *out, struct ko_error *err);
 void ko_weights_free(struct ko_weights *weights); /* leaves {0} */
 
-/* Local. Whether these weights are the model's, stream exactly if `streams` says so, and were loaded
+/* Local. Whether these weights are the model's, stream through so many slots, and were loaded
    from the checkpoint's files as they are now. Also false where the files cannot be looked at. */
 bool ko_weights_are_of(const struct ko_weights *weights, const struct ko_plan_model *model,
-                       bool streams);
+                       int32_t slots);
 
 #endif

@@ -114,7 +114,7 @@ void ko_bench_print(const struct ko_bench_result *r, FILE *out)
             r->flop / r->seconds / 1e9, r->gemm_rate / 1e9,
             100 * r->flop / r->seconds / r->gemm_rate);
     print_experts(r, out);
-    if (r->streams) {
+    if (r->slots > 0) {
         fprintf(out, "  weights stream: %s a wave\n", ko_bytes_human(r->streamed_bytes, a));
     }
     print_memory(r, out);
@@ -171,7 +171,7 @@ enum ko_code ko_bench_print_json(const struct ko_bench_result *r, FILE *out, str
     ko_json_put_int(root, "tokens", r->n_tokens);
     ko_json_put_int(root, "cells", r->n_cells);
     ko_json_put_int(root, "row_budget", r->row_budget);
-    ko_json_put_text(root, "weights", r->streams ? "stream" : "resident");
+    ko_json_put_text(root, "weights", r->slots > 0 ? "stream" : "resident");
     ko_json_put_number(root, "streamed_bytes", r->streamed_bytes);
     ko_json_put_int(root, "rows", r->n_rows);
     ko_json_put_int(root, "batches", r->n_batches);

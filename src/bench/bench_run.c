@@ -179,9 +179,10 @@ static enum ko_code choose_on_host(const struct run *run, int32_t rows, struct k
     const double all = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     const double has = s->memory_limit > 0 ? s->memory_limit : all;
     char a[32], b[32];
-    run->result->streams = s->weights == KO_WEIGHTS_STREAM ||
-                           (s->weights == KO_WEIGHTS_AUTO && has > 0 && resident > has);
-    const double needed = run->result->streams ? ko_streamed_host_bytes(model) + wave : resident;
+    const bool streams = s->weights == KO_WEIGHTS_STREAM ||
+                         (s->weights == KO_WEIGHTS_AUTO && has > 0 && resident > has);
+    run->result->slots = streams ? KO_LAYER_LEAST_SLOTS : 0;
+    const double needed = streams ? ko_streamed_host_bytes(model) + wave : resident;
     if (!(has > 0) || needed <= has) {
         return KO_OK;
     }
@@ -194,8 +195,8 @@ static enum ko_code choose_on_host(const struct run *run, int32_t rows, struct k
 static enum ko_code choose_on_gpu(const struct run *run, int32_t rows, struct ko_error *err)
 {
     const struct ko_bench_settings *s = run->settings;
-    struct ko_device_model model = {run->bench.plan,     0,    run->bench.model, s->kernels,
-                                    s->config.precision, false};
+    struct ko_device_model model = {run->bench.plan,     0, run->bench.model, s->kernels,
+                                    s->config.precision, 0};
     struct ko_gpu gpu = {0};
     char name[192];
     enum ko_code code = ko_gpu_identify(s->config.device, &gpu, err);
@@ -207,7 +208,7 @@ static enum ko_code choose_on_gpu(const struct run *run, int32_t rows, struct ko
     code = ko_device_memory_choose(&model, s->weights, rows,
                                    limited ? s->memory_limit : gpu.memory_bytes,
                                    limited ? "--memory-limit" : name, err);
-    run->result->streams = model.streams;
+    run->result->slots = model.slots;
     ko_device_memory_predict(&model, rows, &run->result->memory);
     return code;
 }
@@ -239,8 +240,8 @@ static enum ko_code stream_weights(struct run *run, struct ko_error *err)
     const struct ko_bench_settings *s = run->settings;
     const struct ko_model *model = run->bench.model;
     const bool own = s->kernels->own_memory;
-    const struct ko_streaming how = {model, s->kernels, run->be, s->config.precision,
-                                     s->config.threads};
+    const struct ko_streaming how = {
+        model, s->kernels, run->be, s->config.precision, s->config.threads, run->result->slots};
     const enum ko_element type =
         own ? s->kernels->matrix_type(s->config.precision) : KO_ELEMENT_F32;
     struct ko_layer_sizes sizes;
@@ -260,7 +261,7 @@ static enum ko_code stream_weights(struct run *run, struct ko_error *err)
 static enum ko_code make_weights(struct run *run, struct ko_error *err)
 {
     const struct ko_bench_settings *s = run->settings;
-    if (run->result->streams) {
+    if (run->result->slots > 0) {
         return stream_weights(run, err);
     }
     const enum ko_code code = ko_device_weights_new(run->bench.model, s->kernels, run->be,

@@ -24,7 +24,7 @@ struct ko_bench_result {
     const char *shape; /* borrowed */
     enum ko_precision precision;
     bool exact;            /* the weights are bfloat16 */
-    bool streams;          /* they stream, layer by layer */
+    int32_t slots;         /* that they stream through; 0: they stay */
     double streamed_bytes; /* in each wave; 0 unless they stream */
     int threads;
     char device[256];

@@ -286,8 +286,8 @@ static enum ko_code choose_streaming(const struct ko_options *options, const str
 static enum ko_code load_weights(const struct ko_options *options, struct computer *computer,
                                  struct ko_error *err)
 {
-    const struct ko_streaming how = {computer->model, &ko_kernels_plain, computer->be, KO_FLOAT32,
-                                     1};
+    const struct ko_streaming how = {
+        computer->model, &ko_kernels_plain, computer->be, KO_FLOAT32, 1, KO_LAYER_LEAST_SLOTS};
     bool streams = false;
     enum ko_code code = choose_streaming(options, computer->model, &streams, err);
     if (code == KO_OK && streams) {

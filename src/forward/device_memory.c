@@ -25,11 +25,11 @@ static double matrix_bytes(const struct ko_device_model *m)
 {
     const enum ko_element type = m->kernels->matrix_type(m->precision);
     struct ko_layer_sizes sizes;
-    if (!m->streams) {
+    if (m->slots == 0) {
         return (double)ko_model_matrix_bytes(m->model, type, m->model->matrix_elements);
     }
     ko_layer_sizes_of(m->model, type, true, &sizes);
-    return (double)ko_layer_bytes(&sizes);
+    return (double)ko_layer_bytes(&sizes, m->slots);
 }
 
 static double row_floats(const struct ko_device_model *m)
@@ -107,17 +107,33 @@ enum ko_code ko_device_memory_check(const struct ko_device_model *model, int32_t
         err, KO_E_INPUT,
         "row-budget: %s does not fit%s: its smallest row budget for these prompts, %d, needs "
         "%s and %s has %s, choose %sa GPU with more memory or a narrower precision",
-        model->model->name, model->streams ? ", though its weights stream" : "", smallest,
+        model->model->name, model->slots > 0 ? ", though its weights stream" : "", smallest,
         ko_bytes_human(total_of(model, smallest), least), device, has,
-        model->streams ? "" : "--weights stream, ");
+        model->slots > 0 ? "" : "--weights stream, ");
+}
+
+int32_t ko_device_memory_slots(const struct ko_device_model *model, enum ko_weights_mode mode,
+                               int32_t max_rows, double available)
+{
+    struct ko_device_model tried = *model;
+    struct ko_layer_sizes sizes;
+    tried.slots = 0;
+    if (mode == KO_WEIGHTS_RESIDENT ||
+        (mode == KO_WEIGHTS_AUTO && total_of(&tried, max_rows) <= available)) {
+        return 0;
+    }
+    ko_layer_sizes_of(model->model, model->kernels->matrix_type(model->precision), true, &sizes);
+    tried.slots = sizes.n_layers < KO_COPIER_MOST_SLOTS ? sizes.n_layers : KO_COPIER_MOST_SLOTS;
+    while (tried.slots > KO_LAYER_LEAST_SLOTS && total_of(&tried, max_rows) > available) {
+        tried.slots--;
+    }
+    return tried.slots > KO_LAYER_LEAST_SLOTS ? tried.slots : KO_LAYER_LEAST_SLOTS;
 }
 
 enum ko_code ko_device_memory_choose(struct ko_device_model *model, enum ko_weights_mode mode,
                                      int32_t max_rows, double available, const char *device,
                                      struct ko_error *err)
 {
-    model->streams = false;
-    const bool fits = total_of(model, max_rows) <= available;
-    model->streams = mode == KO_WEIGHTS_STREAM || (mode == KO_WEIGHTS_AUTO && !fits);
+    model->slots = ko_device_memory_slots(model, mode, max_rows, available);
     return ko_device_memory_check(model, max_rows, available, device, err);
 }

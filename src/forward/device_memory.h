@@ -30,7 +30,7 @@ struct ko_device_model {
     const struct ko_model *model;
     const struct ko_kernels *kernels;
     enum ko_precision precision;
-    bool streams; /* the weights stream, layer by layer */
+    int32_t slots; /* the weights stream through so many slots (layer_layout.h); 0: they stay */
 };
 
 void ko_device_memory_predict(const struct ko_device_model *model, int32_t max_rows,
@@ -50,8 +50,12 @@ enum ko_weights_mode {
     KO_WEIGHTS_RESIDENT,
     KO_WEIGHTS_STREAM
 };
-/* Chooses for waves of max_rows rows, and sets model->streams. Errors as ko_device_memory_check, of
-   what was chosen. */
+/* Chooses for waves of max_rows rows: 0 where the weights stay, otherwise the number of slots. That is
+   as many as fit into the `available` bytes, at most KO_COPIER_MOST_SLOTS and one for each layer, and
+   at least KO_LAYER_LEAST_SLOTS, whether they fit or not. model->slots is not read. */
+int32_t ko_device_memory_slots(const struct ko_device_model *model, enum ko_weights_mode mode,
+                               int32_t max_rows, double available);
+/* Sets model->slots to that number. Errors as ko_device_memory_check, of what was chosen. */
 KO_MUST_CHECK enum ko_code ko_device_memory_choose(struct ko_device_model *model,
                                                    enum ko_weights_mode mode, int32_t max_rows,
                                                    double available, const char *device,

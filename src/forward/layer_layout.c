@@ -145,9 +145,10 @@ void ko_layer_sizes_of(const struct ko_model *model, enum ko_element type, bool 
 }
 
 enum ko_code ko_layer_layout_new(const struct ko_model *model, enum ko_element type,
-                                 bool own_memory, struct ko_layer_layout *out, struct ko_error *err)
+                                 bool own_memory, int32_t n_slots, struct ko_layer_layout *out,
+                                 struct ko_error *err)
 {
-    struct ko_layer_layout layout = {.model = model, .type = type};
+    struct ko_layer_layout layout = {.model = model, .type = type, .n_slots = n_slots};
     const size_t n = (size_t)model->shape.n_layers;
     layout.place = ko_new(model->n_weights, sizeof *layout.place, err);
     layout.layer = ko_new(n, sizeof *layout.layer, err);
@@ -160,7 +161,7 @@ enum ko_code ko_layer_layout_new(const struct ko_model *model, enum ko_element t
         .model = model, .type = type, .own_memory = own_memory, .place = layout.place};
     lay_out(&l, layout.layer, layout.number);
     layout.size = l.size;
-    const size_t before = l.size.resident + KO_COPIER_SLOTS * l.size.slot;
+    const size_t before = l.size.resident + (size_t)n_slots * l.size.slot;
     for (size_t w = 0; w < model->n_weights; w++) {
         if (layout.place[w].residence == KO_CONVERTED) {
             layout.place[w].at += before;

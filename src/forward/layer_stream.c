@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The threads and the two slots. All threads are alike: the one that finds an empty slot starts the
+/* The threads and the slots. All threads are alike: the one that finds an empty slot starts the
    next layer in it, all read pieces of it, and the one that reads the last piece ends it. */
 #include "src/forward/layer_stream.h"
 
@@ -40,8 +40,8 @@ struct ko_layer_stream {
     pthread_mutex_t lock;     /* of everything below */
     pthread_cond_t changed;
     bool quit;
-    struct slot slot[KO_COPIER_SLOTS];
-    int next_slot;       /* that is filled next, or is FILLING */
+    struct slot slot[KO_COPIER_MOST_SLOTS]; /* the layout's n_slots */
+    int next_slot;                          /* that is filled next, or is FILLING */
     int32_t next_number; /* of the layer that is filled next; -1: no layer is wanted */
     size_t next_piece, end_piece;
     int n_reading; /* threads that read a piece */
@@ -163,7 +163,7 @@ static void end_layer(struct ko_layer_stream *s)
         note_failure(s, s->copier->end(s->copier, s->next_slot, &error), &error);
     }
     slot->state = s->failure.code == KO_OK ? READY : EMPTY;
-    s->next_slot = (s->next_slot + 1) % KO_COPIER_SLOTS;
+    s->next_slot = (s->next_slot + 1) % s->c.layout->n_slots;
     pthread_cond_broadcast(&s->changed);
 }
 
@@ -306,7 +306,7 @@ const size_t *ko_layer_stream_at(const struct ko_layer_stream *s)
 /* The slot that has the layer in this state; -1: none. */
 static int find_slot(const struct ko_layer_stream *s, enum slot_state state, int32_t number)
 {
-    for (int k = 0; k < KO_COPIER_SLOTS; k++) {
+    for (int k = 0; k < s->c.layout->n_slots; k++) {
         if (s->slot[k].state == state && s->slot[k].number == number) {
             return k;
         }
@@ -318,7 +318,7 @@ static int find_slot(const struct ko_layer_stream *s, enum slot_state state, int
    ended early. */
 static void drop_ready(struct ko_layer_stream *s)
 {
-    for (int k = 0; k < KO_COPIER_SLOTS; k++) {
+    for (int k = 0; k < s->c.layout->n_slots; k++) {
         if (s->slot[k].state == READY) {
             s->slot[k].state = EMPTY;
         }

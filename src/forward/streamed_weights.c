@@ -13,8 +13,9 @@
 #include "src/models/model_random.h"
 
 enum {
-    MOST_THREADS = 16, /* beyond them the memory is the limit */
-    BLOCK = 4096       /* numbers that are checked at once */
+    MOST_THREADS =
+        8,       /* they fill the bus of a GPU; more delay the thread that launches operations */
+    BLOCK = 4096 /* numbers that are checked at once */
 };
 
 struct ko_streamed_weights {
@@ -38,7 +39,8 @@ double ko_streamed_host_bytes(const struct ko_model *model)
 {
     struct ko_layer_sizes sizes;
     ko_layer_sizes_of(model, KO_ELEMENT_F32, false, &sizes);
-    return (double)model->value_floats * sizeof(float) + (double)ko_layer_bytes(&sizes);
+    return (double)model->value_floats * sizeof(float) +
+           (double)ko_layer_bytes(&sizes, KO_LAYER_LEAST_SLOTS);
 }
 
 static enum ko_code allocate_memory(struct ko_streamed_weights *weights, struct ko_error *err)
@@ -52,7 +54,7 @@ static enum ko_code allocate_memory(struct ko_streamed_weights *weights, struct 
         code = how->kernels->alloc(how->be, n * sizeof *weights->host, &weights->values, err);
     }
     if (code == KO_OK) {
-        code = how->kernels->alloc(how->be, ko_layer_bytes(&weights->layout.size),
+        code = how->kernels->alloc(how->be, ko_layer_bytes(&weights->layout.size, how->n_slots),
                                    &weights->matrices, err);
     }
     if (code != KO_OK) {
@@ -75,8 +77,8 @@ enum ko_code ko_streamed_weights_new(const struct ko_streaming *how,
     weights->how = *how;
     weights->bad = -1;
     weights->arena.type = k->own_memory ? k->matrix_type(how->precision) : KO_ELEMENT_F32;
-    enum ko_code code =
-        ko_layer_layout_new(how->model, weights->arena.type, k->own_memory, &weights->layout, err);
+    enum ko_code code = ko_layer_layout_new(how->model, weights->arena.type, k->own_memory,
+                                            how->n_slots, &weights->layout, err);
     if (code == KO_OK && weights->layout.size.n_layers == 0) {
         code = ko_fail(err, KO_E_INPUT,
                        "weights: no layer has a matrix that could stream, choose "

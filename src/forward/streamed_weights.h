@@ -21,7 +21,8 @@ struct ko_streaming {
     const struct ko_kernels *kernels;
     struct ko_backend *be;
     enum ko_precision precision;
-    int n_threads; /* of the worker */
+    int n_threads;   /* of the worker */
+    int32_t n_slots; /* layers in memory at a time (layer_layout.h) */
 };
 
 /* Allocates the memory; nothing streams yet. KO_E_INPUT for a model whose layers have no matrices. */
@@ -47,7 +48,8 @@ KO_MUST_CHECK enum ko_code ko_streamed_weights_fill(struct ko_streamed_weights *
 /* For ko_engine_new. */
 const struct ko_arena *ko_streamed_weights_arena(const struct ko_streamed_weights *weights);
 
-/* Bytes of a model's weights that stream, in the host memory of one worker. */
+/* Bytes of a model's weights that stream through KO_LAYER_LEAST_SLOTS slots, in the host memory of
+   one worker. */
 double ko_streamed_host_bytes(const struct ko_model *model);
 
 /* Threads that read, of a worker's. A backend in host memory computes with all of them and has one

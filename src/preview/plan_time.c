@@ -69,10 +69,9 @@ static void predict_on_gpu(struct ko_plan_report *report, int32_t m,
                            struct ko_device_model *on_device, double available)
 {
     struct ko_plan_model_report *model = &report->model[m];
-    ko_device_memory_predict(on_device, model->n_rows, &model->device);
-    on_device->streams =
-        choose_streaming(&report->time.settings, ko_device_memory_total(&model->device), available);
-    model->streams = on_device->streams;
+    on_device->slots =
+        ko_device_memory_slots(on_device, report->time.settings.weights, model->n_rows, available);
+    model->streams = on_device->slots > 0;
     ko_device_memory_predict(on_device, model->n_rows, &model->device);
     report->cost.peak_bytes = fmax(report->cost.peak_bytes, ko_device_memory_total(&model->device));
 }
@@ -86,7 +85,7 @@ static void predict_memory(struct ko_plan_report *report, const struct ko_kernel
     for (int32_t m = 0; m < report->plan->n_models; m++) {
         const struct ko_model *weights = report->inputs->model[m];
         struct ko_plan_model_report *model = &report->model[m];
-        struct ko_device_model on_device = {report->plan, m, weights, kernels, precision, false};
+        struct ko_device_model on_device = {report->plan, m, weights, kernels, precision, 0};
         struct ko_layer_sizes sizes = {0};
         model->n_rows = ko_plan_largest_wave(report->plan, &report->batches, m);
         if (own) {

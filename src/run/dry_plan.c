@@ -10,6 +10,7 @@
 
 #include "src/base/text.h"
 #include "src/forward/device_memory.h"
+#include "src/forward/layer_layout.h"
 #include "src/forward/streamed_weights.h"
 #include "src/run/evaluation.h"
 #include "src/run/inputs_plan.h"
@@ -27,22 +28,28 @@ static const struct ko_sight *smallest_gpu(const struct ko_dry_workers *workers)
     return least;
 }
 
+/* Bytes that a model may take on every worker's GPU. */
+static double gpu_memory(const struct ko_dry_workers *workers)
+{
+    const double all = smallest_gpu(workers)->gpu.memory_bytes, limit = workers->memory_limit;
+    return limit > 0 && limit < all ? limit : all;
+}
+
 /* Decides for one model on GPUs. */
 static enum ko_code choose_on_gpus(const struct ko_dry_workers *workers,
                                    struct ko_device_model *model, int32_t max_rows,
                                    struct ko_error *err)
 {
     const struct ko_sight *worker = smallest_gpu(workers);
-    const double all = worker->gpu.memory_bytes, limit = workers->memory_limit;
+    const double available = gpu_memory(workers);
     char device[MPI_MAX_PROCESSOR_NAME + 160];
-    if (limit > 0 && limit < all) {
+    if (available < worker->gpu.memory_bytes) {
         snprintf(device, sizeof device, "--memory-limit");
     } else {
         snprintf(device, sizeof device, "GPU %d (%s) of %s", worker->gpu.device, worker->gpu.name,
                  worker->host);
     }
-    return ko_device_memory_choose(model, workers->weights, max_rows,
-                                   limit > 0 && limit < all ? limit : all, device, err);
+    return ko_device_memory_choose(model, workers->weights, max_rows, available, device, err);
 }
 
 static int workers_of_node(const struct ko_dry_workers *workers, const char *host)
@@ -74,19 +81,36 @@ static enum ko_code choose_on_hosts(const struct ko_dry_workers *workers,
         most[0] = fmax(most[0], needs[0]);
         most[1] = fmax(most[1], needs[1]);
     }
-    model->streams =
+    const bool streams =
         workers->weights == KO_WEIGHTS_STREAM || (workers->weights == KO_WEIGHTS_AUTO && !fits);
+    model->slots = streams ? KO_LAYER_LEAST_SLOTS : 0;
     /* Without a limit, the system decides what it can give. */
-    if (workers->memory_limit > 0 && most[model->streams] > workers->memory_limit) {
+    if (workers->memory_limit > 0 && most[streams] > workers->memory_limit) {
         return ko_fail(err, KO_E_INPUT,
                        "memory-limit: %s needs at least %s a node%s, --memory-limit is %s, choose "
                        "a smaller --row-budget%s",
-                       model->model->name, ko_bytes_human(most[model->streams], need),
-                       model->streams ? " although its weights stream" : "",
+                       model->model->name, ko_bytes_human(most[streams], need),
+                       streams ? " although its weights stream" : "",
                        ko_bytes_human(workers->memory_limit, has),
-                       model->streams ? "" : " or --weights stream");
+                       streams ? "" : " or --weights stream");
     }
     return KO_OK;
+}
+
+/* Notes what one plan says of a model: weights stream if they do so in any plan, through the slots for
+   which every plan has room. */
+static void note_choice(const struct ko_inputs *inputs, int32_t k,
+                        const struct ko_dry_workers *workers, const struct ko_device_model *model,
+                        int32_t max_rows)
+{
+    const int32_t n =
+        workers->kernels->own_memory
+            ? ko_device_memory_slots(model, KO_WEIGHTS_STREAM, max_rows, gpu_memory(workers))
+            : KO_LAYER_LEAST_SLOTS;
+    inputs->streams[k] |= model->slots > 0;
+    if (inputs->slots[k] == 0 || n < inputs->slots[k]) {
+        inputs->slots[k] = (uint8_t)n;
+    }
 }
 
 static enum ko_code choose_weights(const struct ko_inputs *inputs,
@@ -97,11 +121,12 @@ static enum ko_code choose_weights(const struct ko_inputs *inputs,
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
         const int32_t k = ko_inputs_find(inputs, plan->model[m].name);
         struct ko_device_model model = {
-            plan, m, inputs->model[k], workers->kernels, workers->precision, false};
+            plan, m, inputs->model[k], workers->kernels, workers->precision, 0};
+        const int32_t max_rows = ko_plan_largest_wave(plan, batches, m);
         code = workers->kernels->own_memory
-                   ? choose_on_gpus(workers, &model, ko_plan_largest_wave(plan, batches, m), err)
+                   ? choose_on_gpus(workers, &model, max_rows, err)
                    : choose_on_hosts(workers, &model, ko_plan_worker_bytes(plan, batches, m), err);
-        inputs->streams[k] |= model.streams;
+        note_choice(inputs, k, workers, &model, max_rows);
     }
     return code;
 }

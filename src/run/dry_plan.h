@@ -35,7 +35,7 @@ struct ko_dry_run {
    before the start: windows that fit no model, unknown token sets, classes that no model has, a row
    budget that is too small, a selection that is empty whatever the ranks are, a model whose largest
    wave does not fit the smallest GPU or the memory limit. Decides which models' weights stream
-   (inputs->streams), from the plans and the workers' memory, not from what happens to be free. The
+   (inputs->streams, inputs->slots), from the plans and the workers' memory, not from what happens to be free. The
    evaluation of a sweep must be complete, and its ranks are used; if there is none, the run makes
    its own, whose plan is checked too. *first_model: the model that the batches of the plan or of
    its shard begin with, among the inputs'; -1: there is no batch. Where ranks are not known it is a

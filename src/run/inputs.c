@@ -25,8 +25,9 @@ static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_model
     inputs->tokenizer = ko_new(spec->n_models, sizeof *inputs->tokenizer, err);
     inputs->front = ko_new(spec->n_models, sizeof *inputs->front, err);
     inputs->streams = ko_new(spec->n_models, 1, err);
+    inputs->slots = ko_new(spec->n_models, 1, err);
     if (!inputs->spec_model || !inputs->used || !inputs->model || !inputs->fingerprint ||
-        !inputs->tokenizer || !inputs->front || !inputs->streams) {
+        !inputs->tokenizer || !inputs->front || !inputs->streams || !inputs->slots) {
         return KO_E_MEMORY;
     }
     for (size_t m = 0; m < spec->n_models; m++) {
@@ -266,6 +267,7 @@ static void close_all_but_spec(struct ko_inputs *inputs)
     free(inputs->tokenizer);
     free(inputs->front);
     free(inputs->streams);
+    free(inputs->slots);
     free(inputs->selected);
     ko_strings_free(&inputs->notes);
 }

@@ -33,6 +33,7 @@ struct ko_inputs {
     uint8_t *used;          /* [n_models] whether a block of the spec uses it */
     int32_t n_models;
     uint8_t *streams;        /* [n_models] whether its weights stream; ko_dry_plan_check decides */
+    uint8_t *slots;          /* [n_models] and if so, through how many slots (layer_layout.h) */
     int64_t row_budget;      /* option; 0: each model's default */
     bool gpu;                /* plans are for a GPU; the caller sets it before ko_inputs_plan */
     struct ko_strings notes; /* remarks on files that were read nevertheless */

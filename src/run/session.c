@@ -110,7 +110,7 @@ void ko_session_log_run(const struct ko_session *session, const struct ko_sweep 
         sweep->title, KO_VERSION, KO_COMMIT, session->world.n_ranks, threads_text(session, threads),
         session->device, (long long)sweep->cells_done, sweep->n_committed, ko_code_sentence(code));
     for (int32_t m = 0; m < sweep->job->plan->n_models; m++) {
-        if (sweep->job->streams[m]) {
+        if (sweep->job->slots[m] > 0) {
             ko_text_add(&text, "%s model=\"%s\" weights=stream\n", sweep->title,
                         sweep->job->plan->model[m].name);
         }

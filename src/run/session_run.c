@@ -193,7 +193,7 @@ enum ko_code ko_session_compute(struct ko_session *session, const struct ko_sess
     }
     job.precision = session->precision;
     job.last_model = wanted->last_model;
-    memcpy(job.streams, wanted->streams, (size_t)wanted->plan->n_models);
+    memcpy(job.slots, wanted->slots, (size_t)wanted->plan->n_models);
     job.commit_seconds = ko_option_double(options, KO_OPT_COMMIT_SECONDS);
     struct ko_sweep sweep = {.world = &session->world,
                              .station = &session->station,

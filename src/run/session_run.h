@@ -32,10 +32,10 @@ KO_MUST_CHECK enum ko_code ko_session_begin(struct ko_session *session,
 struct ko_session_job {
     struct ko_plan *plan;
     const struct ko_job_earlier *earlier;
-    const char *cube_path;  /* the cube exists */
-    const char *title;      /* "evaluate" or "sweep", for the log */
-    int32_t last_model;     /* as in struct ko_job */
-    const uint8_t *streams; /* [plan->n_models] as in struct ko_job */
+    const char *cube_path; /* the cube exists */
+    const char *title;     /* "evaluate" or "sweep", for the log */
+    int32_t last_model;    /* as in struct ko_job */
+    const uint8_t *slots;  /* [plan->n_models] as in struct ko_job */
 };
 
 /* Called by lead: computes on all ranks what the plan asks for and `earlier` lacks. */

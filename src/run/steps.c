@@ -227,15 +227,16 @@ static enum ko_code gather_earlier(const struct step *step, struct earlier *earl
     return code == KO_OK && changed ? read_earlier(step, earlier, err) : code;
 }
 
-/* Which of the plan's models stream. free() it. */
-static uint8_t *streams_of(const struct step *step, struct ko_error *err)
+/* The slots of the plan's models, as in struct ko_job. free() it. */
+static uint8_t *slots_of(const struct step *step, struct ko_error *err)
 {
     const struct ko_plan *plan = step->plan;
-    uint8_t *streams = ko_new((size_t)plan->n_models, 1, err);
-    for (int32_t m = 0; streams && m < plan->n_models; m++) {
-        streams[m] = step->inputs->streams[ko_inputs_find(step->inputs, plan->model[m].name)];
+    uint8_t *slots = ko_new((size_t)plan->n_models, 1, err);
+    for (int32_t m = 0; slots && m < plan->n_models; m++) {
+        const int32_t k = ko_inputs_find(step->inputs, plan->model[m].name);
+        slots[m] = step->inputs->streams[k] ? step->inputs->slots[k] : 0;
     }
-    return streams;
+    return slots;
 }
 
 /* Computes what the cube lacks. */
@@ -243,19 +244,19 @@ static enum ko_code compute_missing(const struct step *step, struct ko_error *er
 {
     const size_t n = (size_t)step->plan->n_models * (size_t)step->plan->n_facts;
     struct earlier earlier = {0};
-    uint8_t *streams = streams_of(step, err);
-    enum ko_code code = streams ? gather_earlier(step, &earlier, err) : KO_E_MEMORY;
+    uint8_t *slots = slots_of(step, err);
+    enum ko_code code = slots ? gather_earlier(step, &earlier, err) : KO_E_MEMORY;
     if (code == KO_OK && !memchr(earlier.done, 0, n)) {
         ko_session_log_complete(step->session, step->title, step->path,
                                 step->plan->kind == KO_PLAN_EVALUATION);
     } else if (code == KO_OK) {
         const struct ko_job_earlier has = {earlier.done, earlier.content_hash, earlier.taken};
-        const struct ko_session_job job = {step->plan,       &has,   step->path, step->title,
-                                           step->last_model, streams};
+        const struct ko_session_job job = {step->plan,       &has, step->path, step->title,
+                                           step->last_model, slots};
         code = ko_session_compute(step->session, &job, err);
     }
     free_earlier(&earlier);
-    free(streams);
+    free(slots);
     return code;
 }
 

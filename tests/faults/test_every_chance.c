@@ -252,7 +252,8 @@ static enum ko_code stream_weights(const struct ko_inputs *inputs, int32_t m, st
 {
     const struct ko_model *model = inputs->model[m];
     const struct ko_spec_model *from = &inputs->spec->model[inputs->spec_model[m]];
-    const struct ko_streaming how = {model, &ko_kernels_cpu, be, KO_FLOAT32, 1};
+    const struct ko_streaming how = {model, &ko_kernels_cpu,     be, KO_FLOAT32,
+                                     1,     KO_LAYER_LEAST_SLOTS};
     out->hash = malloc(model->n_weights * sizeof *out->hash);
     enum ko_code code =
         out->hash ? KO_OK : ko_fail(err, KO_E_MEMORY, "out of memory: hashes of weights");

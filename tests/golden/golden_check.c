@@ -342,7 +342,8 @@ static enum ko_code load(const struct comparison *x, struct ko_backend *be,
                          struct ko_error *err)
 {
     const struct ko_model *model = x->inputs.model[0];
-    const struct ko_streaming how = {model, x->c->kernels, be, x->precision, 4};
+    const struct ko_streaming how = {model, x->c->kernels,       be, x->precision,
+                                     4,     KO_LAYER_LEAST_SLOTS};
     enum ko_code code = KO_OK;
     if (x->c->streams) {
         code = ko_streamed_weights_new(&how, &out->streamed, err);

@@ -96,16 +96,16 @@ void __wrap_ko_exchange_close(struct ko_compute *compute, struct ko_exchange *cl
 
 enum ko_code __real_ko_weights_load(struct ko_world *world, struct ko_compute *compute,
                                     struct ko_exchange *between, const struct ko_plan_model *model,
-                                    bool streams, struct ko_weights *out, struct ko_error *err);
+                                    int32_t slots, struct ko_weights *out, struct ko_error *err);
 enum ko_code __wrap_ko_weights_load(struct ko_world *world, struct ko_compute *compute,
                                     struct ko_exchange *between, const struct ko_plan_model *model,
-                                    bool streams, struct ko_weights *out, struct ko_error *err);
+                                    int32_t slots, struct ko_weights *out, struct ko_error *err);
 enum ko_code __wrap_ko_weights_load(struct ko_world *world, struct ko_compute *compute,
                                     struct ko_exchange *between, const struct ko_plan_model *model,
-                                    bool streams, struct ko_weights *out, struct ko_error *err)
+                                    int32_t slots, struct ko_weights *out, struct ko_error *err)
 {
     seen.loads++;
-    return __real_ko_weights_load(world, compute, between, model, streams, out, err);
+    return __real_ko_weights_load(world, compute, between, model, slots, out, err);
 }
 
 /* Runs `run` over MODEL; the wave of the sweep is larger than that of the evaluation. */

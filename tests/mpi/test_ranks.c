@@ -220,12 +220,12 @@ static void workers_know_their_place(void **state)
     assert_true(everywhere(right));
 }
 
-static enum ko_code load_weights_as(bool streams, char *path, char *fingerprint,
+static enum ko_code load_weights_as(int32_t slots, char *path, char *fingerprint,
                                     struct ko_weights *weights, struct ko_error *err)
 {
     char name[] = "mamba-facts";
     const struct ko_plan_model model = {.name = name, .path = path, .fingerprint = fingerprint};
-    return ko_weights_load(&world, compute, NULL, &model, streams, weights, err);
+    return ko_weights_load(&world, compute, NULL, &model, slots, weights, err);
 }
 
 static enum ko_code load_weights(char *path, char *fingerprint, struct ko_weights *weights,
@@ -283,7 +283,7 @@ static bool answer_in_main(void *context)
     return asked->answer;
 }
 
-static void check_stop_of_loading(bool streams)
+static void check_stop_of_loading(int32_t slots)
 {
     struct ko_weights weights = {.window = MPI_WIN_NULL};
     struct ko_error err = {0};
@@ -298,11 +298,11 @@ static void check_stop_of_loading(bool streams)
         }
         char *const fingerprint = (char *)(uintptr_t)ko_checkpoint_fingerprint(checkpoint);
         right = right &&
-                load_weights_as(streams, facts_model, fingerprint, &weights, &err) == KO_E_STOPPED;
+                load_weights_as(slots, facts_model, fingerprint, &weights, &err) == KO_E_STOPPED;
         right = right && asked.in_main && (asked.n > 0 || !world.load_stop);
         asked = (struct asked){.in_main = true};
         right = right &&
-                load_weights_as(streams, facts_model, fingerprint, &weights, &err) == KO_OK &&
+                load_weights_as(slots, facts_model, fingerprint, &weights, &err) == KO_OK &&
                 asked.in_main && (asked.n > 0 || !world.load_stop);
         world.load_stop = NULL;
         ko_weights_free(&weights);

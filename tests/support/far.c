@@ -325,13 +325,13 @@ struct far_copier {
     pthread_mutex_t lock;
     unsigned char *buffer[LANES];
     size_t piece_bytes;
-    enum { LEFT, BEGUN, ENDED, TAKEN } state[KO_COPIER_SLOTS];
+    enum { LEFT, BEGUN, ENDED, TAKEN } state[KO_COPIER_MOST_SLOTS];
     int begun; /* slot */
     struct {
         unsigned char *to;
         size_t bytes;
-    } range[KO_COPIER_SLOTS][RANGES];
-    int n_ranges[KO_COPIER_SLOTS];
+    } range[KO_COPIER_MOST_SLOTS][RANGES];
+    int n_ranges[KO_COPIER_MOST_SLOTS];
 };
 
 static struct far_copier *far_copier_of(struct ko_copier *functions)

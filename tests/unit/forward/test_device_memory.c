@@ -12,6 +12,7 @@
 
 #include "src/forward/device_memory.h"
 #include "src/forward/forward.h"
+#include "src/forward/layer_layout.h"
 #include "src/models/weights.h"
 #include "src/tree/batch.h"
 #include "tests/support/configured.h"
@@ -67,7 +68,7 @@ static int setup(void **state)
     if (!model || made_plan_build(&made, &plan, NULL, &err) != KO_OK) {
         return -1;
     }
-    on_device = (struct ko_device_model){plan, 0, model, &device, KO_FLOAT32, false};
+    on_device = (struct ko_device_model){plan, 0, model, &device, KO_FLOAT32, 0};
     return 0;
 }
 
@@ -181,7 +182,7 @@ static void nothing_fits_where_the_smallest_valid_budget_does_not(void **state)
     }
 }
 
-/* Weights stay where they fit, and stream where they do not. */
+/* Weights stay where they fit, and stream where they do not, through as many slots as fit. */
 static void what_does_not_fit_streams(void **state)
 {
     struct ko_device_model chosen = on_device, streamed = on_device;
@@ -189,22 +190,33 @@ static void what_does_not_fit_streams(void **state)
     struct ko_error err = {0};
     int32_t smallest = 0;
     (void)state;
-    streamed.streams = true;
+    streamed.slots = KO_LAYER_LEAST_SLOTS;
     ko_device_memory_predict(&streamed, 100, &memory);
     const double resident = total(100), least = ko_device_memory_total(&memory);
+    streamed.slots++;
+    ko_device_memory_predict(&streamed, 100, &memory);
+    const double three = ko_device_memory_total(&memory);
     assert_true(least < resident);
     assert_int_equal(
         ko_device_memory_choose(&chosen, KO_WEIGHTS_AUTO, 100, resident, "GPU 0", &err), KO_OK);
-    assert_false(chosen.streams);
+    assert_int_equal(chosen.slots, 0);
     assert_int_equal(
         ko_device_memory_choose(&chosen, KO_WEIGHTS_AUTO, 100, resident - 1, "GPU 0", &err), KO_OK);
-    assert_true(chosen.streams);
+    assert_in_range(chosen.slots, 3, KO_COPIER_MOST_SLOTS);
+    for (int more = 0; more < 2; more++) {
+        const double available = more ? three : three - 1;
+        assert_int_equal(
+            ko_device_memory_choose(&chosen, KO_WEIGHTS_AUTO, 100, available, "GPU 0", &err),
+            KO_OK);
+        assert_int_equal(chosen.slots, 2 + more);
+    }
     assert_int_equal(ko_device_memory_choose(&chosen, KO_WEIGHTS_AUTO, 100, least, "GPU 0", &err),
                      KO_OK);
-    assert_true(chosen.streams);
+    assert_int_equal(chosen.slots, 2);
     assert_int_equal(
-        ko_device_memory_choose(&chosen, KO_WEIGHTS_STREAM, 100, resident, "GPU 0", &err), KO_OK);
-    assert_true(chosen.streams);
+        ko_device_memory_choose(&chosen, KO_WEIGHTS_STREAM, 100, 2 * resident, "GPU 0", &err),
+        KO_OK);
+    assert_int_equal(chosen.slots, KO_COPIER_MOST_SLOTS);
     assert_int_equal(
         ko_device_memory_choose(&chosen, KO_WEIGHTS_RESIDENT, 100, resident - 1, "GPU 0", &err),
         KO_E_INPUT);

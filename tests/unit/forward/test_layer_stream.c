@@ -39,7 +39,7 @@ struct subject {
     struct ko_layer_sizes sizes;
 };
 
-static struct subject begin(const char *folder, const struct ko_kernels *k)
+static struct subject begin_with(const char *folder, const struct ko_kernels *k, int32_t n_slots)
 {
     const struct ko_backend_config config = {.threads = 1};
     struct ko_error err = {0};
@@ -48,7 +48,7 @@ static struct subject begin(const char *folder, const struct ko_kernels *k)
         k->open(&config, &s.be, &err)) {
         fail_msg("%s", err.text);
     }
-    const struct ko_streaming how = {s.model, k, s.be, KO_FLOAT32, 5};
+    const struct ko_streaming how = {s.model, k, s.be, KO_FLOAT32, 5, n_slots};
     const enum ko_element type = k->own_memory ? k->matrix_type(KO_FLOAT32) : KO_ELEMENT_F32;
     ko_layer_sizes_of(s.model, type, k->own_memory, &s.sizes);
     s.hash = ko_new(s.model->n_weights, sizeof *s.hash, &err);
@@ -58,6 +58,11 @@ static struct subject begin(const char *folder, const struct ko_kernels *k)
         fail_msg("%s", err.text);
     }
     return s;
+}
+
+static struct subject begin(const char *folder, const struct ko_kernels *k)
+{
+    return begin_with(folder, k, KO_LAYER_LEAST_SLOTS);
 }
 
 static void load(struct subject *s)
@@ -127,8 +132,8 @@ static const struct ko_kernels *const backends[] = {&ko_kernels_cpu, &ko_kernels
                                                     &test_far_narrow, &test_far_split};
 enum { N_BACKENDS = sizeof backends / sizeof backends[0] };
 
-/* Also of layers of different kinds, experts, MXFP4 and shared blocks. Three passes end in both slots;
-   and a layer that is entered twice is entered once. */
+/* Also of layers of different kinds, experts, MXFP4 and shared blocks. Five passes end in
+   different slots; and a layer that is entered twice is entered once. */
 static void every_layer_is_there_while_it_is_entered(void **state)
 {
     static const char *const folders[] = {DEMO("llama-facts"),  VARIANT("gpt-oss"),
@@ -137,10 +142,12 @@ static void every_layer_is_there_while_it_is_entered(void **state)
     (void)state;
     for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++) {
         for (size_t k = 0; k < N_BACKENDS; k++) {
-            struct subject s = begin(folders[f], backends[k]);
+            const int32_t most = KO_COPIER_MOST_SLOTS - KO_LAYER_LEAST_SLOTS + 1;
+            const int32_t n_slots = KO_LAYER_LEAST_SLOTS + (int32_t)((f + k) % (size_t)most);
+            struct subject s = begin_with(folders[f], backends[k], n_slots);
             load(&s);
             assert_memory_equal(s.hash, s.streamed_hash, s.model->n_weights * sizeof *s.hash);
-            for (int32_t l = 0; l < 3 * s.model->shape.n_layers; l++) {
+            for (int32_t l = 0; l < 5 * s.model->shape.n_layers; l++) {
                 enter(&s, l % s.model->shape.n_layers);
                 enter(&s, l % s.model->shape.n_layers);
             }
@@ -150,17 +157,19 @@ static void every_layer_is_there_while_it_is_entered(void **state)
     }
 }
 
-/* Only the resident part, two layers and one converted one are allocated. */
-static void the_memory_is_two_layers(void **state)
+/* Only the resident part, a layer for each slot and one converted layer are allocated. */
+static void the_memory_is_the_slots(void **state)
 {
     (void)state;
     for (size_t k = 0; k < N_BACKENDS; k++) {
-        struct subject s = begin(DEMO("llama-facts"), backends[k]);
+        const int32_t n_slots = k % 2 == 0 ? KO_LAYER_LEAST_SLOTS : KO_COPIER_MOST_SLOTS;
+        struct subject s = begin_with(DEMO("llama-facts"), backends[k], n_slots);
         const size_t values = s.model->value_floats * sizeof(float);
         if (backends[k]->own_memory) {
-            assert_int_equal(test_far_bytes(), values + ko_layer_bytes(&s.sizes));
+            assert_int_equal(test_far_bytes(), values + ko_layer_bytes(&s.sizes, n_slots));
         }
-        assert_true((double)(values + ko_layer_bytes(&s.sizes)) <= ko_streamed_host_bytes(s.model));
+        assert_true((double)(values + ko_layer_bytes(&s.sizes, KO_LAYER_LEAST_SLOTS)) <=
+                    ko_streamed_host_bytes(s.model));
         const size_t all = ko_model_matrix_bytes(s.model, KO_ELEMENT_F32, s.model->matrix_elements);
         size_t ends = 0;
         for (size_t w = 0; w < s.model->n_weights; w++) {
@@ -187,7 +196,8 @@ static void passes_may_end_anywhere(void **state)
     (void)state;
     for (size_t k = 0; k < N_BACKENDS; k++) {
         uint32_t seed = 7;
-        struct subject s = begin(VARIANT("qwen3-moe"), backends[k]);
+        const int32_t n_slots = k % 2 == 0 ? KO_COPIER_MOST_SLOTS : KO_LAYER_LEAST_SLOTS + 1;
+        struct subject s = begin_with(VARIANT("qwen3-moe"), backends[k], n_slots);
         load(&s);
         for (int pass = 0; pass < 40; pass++) {
             const int32_t last = (int32_t)(drawn(&seed) % (uint32_t)s.model->shape.n_layers);
@@ -306,7 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_layer_is_there_while_it_is_entered),
-        cmocka_unit_test(the_memory_is_two_layers),
+        cmocka_unit_test(the_memory_is_the_slots),
         cmocka_unit_test(passes_may_end_anywhere),
         cmocka_unit_test(an_error_of_the_source_ends_the_pass_and_not_the_stream),
         cmocka_unit_test(a_file_that_is_written_or_cut_is_an_error),
