@@ -44,18 +44,48 @@ static __device__ __forceinline__ bool is_in_chunks(const struct ko_cuda_chunks 
     return chunks.first[prompt + 1] > chunks.first[prompt];
 }
 
+/* Takes n terms of a sum, SLAB at a time, through shared memory. While a slab is multiplied, each
+   thread already reads its N numbers of the next one from global memory. All threads call it.
+
+     fetch(first, number)  reads the thread's numbers [N] of the terms [first, first + SLAB). The first
+                           call is before any synchronisation, so what it reads in shared memory
+                           must be complete.
+     store(first, number)  writes them to the slab in shared memory; returns a flag
+     use(first, any)       multiplies; any: whether a thread's flag is set */
+template <int SLAB, int N, typename Fetch, typename Store, typename Use>
+static __device__ __forceinline__ void in_slabs(int n, Fetch fetch, Store store, Use use)
+{
+    float number[N];
+    if (n > 0) {
+        fetch(0, number);
+    }
+    for (int first = 0; first < n; first += SLAB) {
+        __syncthreads();
+        const bool flag = store(first, number);
+        const bool any = __syncthreads_or(flag) != 0;
+        if (first + SLAB < n) {
+            fetch(first + SLAB, number);
+        }
+        use(first, any);
+    }
+}
+
 /* How many of a chunk's rows are sources of a set. */
 enum chunk_sources { NO_SOURCES, SOME_SOURCES, ONLY_SOURCES };
 
-/* Of the `length` rows from the position on. */
+/* Of the `length` rows from the position on. All lanes of a warp call it, and learn the same. */
 static __device__ __forceinline__ uint8_t sources_in(const struct ko_cuda_rows &rows, int edge_set,
                                                      int position, int length)
 {
-    int n = 0;
-    for (int i = position; i < position + length; i++) {
-        n += rows.source[ko_at(edge_set, rows.max_tokens, i)] != 0;
+    bool any = false, all = true;
+    for (int i = position + (int)threadIdx.x % 32; i < position + length; i += 32) {
+        const bool is = rows.source[ko_at(edge_set, rows.max_tokens, i)] != 0;
+        any = any || is;
+        all = all && is;
     }
-    return n == 0 ? NO_SOURCES : n == length ? ONLY_SOURCES : SOME_SOURCES;
+    all = __all_sync(~0U, all) != 0;
+    any = __any_sync(~0U, any) != 0;
+    return !any ? NO_SOURCES : all ? ONLY_SOURCES : SOME_SOURCES;
 }
 
 #endif

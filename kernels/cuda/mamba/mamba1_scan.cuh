@@ -277,7 +277,7 @@ template <int N> struct scan {
         for (int k = 0; k < n; k++) {
             if (k % SORTED == 0) {
                 __syncthreads();
-                for (int c = (int)threadIdx.x; c < min(SORTED, n - k); c += THREADS) {
+                for (int c = (int)threadIdx.x / 32; c < min(SORTED, n - k); c += THREADS / 32) {
                     tile.sources[c] = sources_in(rows, edge_set, (k + c) * CHUNK, CHUNK);
                 }
                 __syncthreads();

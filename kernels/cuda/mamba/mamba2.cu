@@ -51,7 +51,7 @@ static __global__ void sum_steps(struct ko_cuda_rows rows, struct stage_rows at,
 static __global__ void sum_chunk_steps(struct ko_cuda_rows rows, struct ko_mamba2 a,
                                        struct mamba2_scratch s)
 {
-    enum { AHEAD = 8 };
+    enum { AHEAD = 32 };
     const int head = (int)(blockIdx.y * THREADS + threadIdx.x);
     const struct chunk_place place =
         place_of_chunk(rows, rows.mamba2_chunks, KO_CUDA_MAMBA2_CHUNK, (int)blockIdx.x);
@@ -78,24 +78,30 @@ static __global__ void sum_chunk_steps(struct ko_cuda_rows rows, struct ko_mamba
     s.chunk_step[ko_at((int)blockIdx.x, a.n_heads, head)] = sum;
 }
 
-// step_sum from the trunk's first row on.
+// step_sum from the trunk's first row on: adds what the steps of the chunks before sum to. A block has
+// one chunk, and HEADS heads at a time.
 static __global__ void shift_chunk_steps(struct ko_cuda_rows rows, struct ko_mamba2 a,
                                          struct mamba2_scratch s)
 {
-    const int head = (int)(blockIdx.y * THREADS + threadIdx.x), chunk = (int)blockIdx.x;
+    __shared__ double before[HEADS];
+    const int chunk = (int)blockIdx.x;
     const struct chunk_place place =
         place_of_chunk(rows, rows.mamba2_chunks, KO_CUDA_MAMBA2_CHUNK, chunk);
-    double before = 0.0;
-    if (head >= a.n_heads || place.position == 0) {
+    const int first_head = (int)blockIdx.y * HEADS, n = min(HEADS, a.n_heads - first_head);
+    if (place.position == 0) {
         return;
     }
+    if ((int)threadIdx.x < n) {
+        double sum = 0.0;
 #pragma unroll 4
-    for (int k = rows.mamba2_chunks.first[place.prompt]; k < chunk; k++) {
-        before += s.chunk_step[ko_at(k, a.n_heads, head)];
+        for (int k = rows.mamba2_chunks.first[place.prompt]; k < chunk; k++) {
+            sum += s.chunk_step[ko_at(k, a.n_heads, first_head + (int)threadIdx.x)];
+        }
+        before[threadIdx.x] = sum;
     }
-#pragma unroll 4
-    for (int i = 0; i < place.n; i++) {
-        s.step_sum[ko_at(place.row + i, a.n_heads, head)] += before;
+    __syncthreads();
+    for (int e = (int)threadIdx.x; e < place.n * n; e += THREADS) {
+        s.step_sum[ko_at(place.row + e / n, a.n_heads, first_head + e % n)] += before[e % n];
     }
 }
 
@@ -304,9 +310,10 @@ static void sum_all_steps(struct ko_backend *be, const struct stage_rows &at,
     sum_steps<<<dim3((unsigned)be->rows.n_prompts, heads), THREADS, 0, be->stream>>>(
         be->rows, at, args, s, false);
     if (s.chunked) {
-        const dim3 grid((unsigned)be->rows.mamba2_chunks.n, heads);
-        sum_chunk_steps<<<grid, THREADS, 0, be->stream>>>(be->rows, args, s);
-        shift_chunk_steps<<<grid, THREADS, 0, be->stream>>>(be->rows, args, s);
+        const unsigned chunks = (unsigned)be->rows.mamba2_chunks.n;
+        sum_chunk_steps<<<dim3(chunks, heads), THREADS, 0, be->stream>>>(be->rows, args, s);
+        shift_chunk_steps<<<dim3(chunks, blocks_for((size_t)args.n_heads, HEADS)), THREADS, 0,
+                            be->stream>>>(be->rows, args, s);
     }
     if (at.n_branches_active > 0) {
         sum_steps<<<dim3((unsigned)at.n_branches_active, heads), THREADS, 0, be->stream>>>(

@@ -19,6 +19,7 @@ enum {
     TILE = 64,                      // rows and columns of a tile
     DOWN = TILE * ACROSS / THREADS, // rows of a thread, which has four columns
     SLAB = 16,                      // terms of the tile's sums that are in shared memory together
+    EACH = SLAB * TILE / THREADS,   // of a slab's numbers of one factor that a thread moves
     PITCH = TILE + 4,
     CHUNK = KO_CUDA_MAMBA2_CHUNK
 };
@@ -167,7 +168,7 @@ static __device__ __forceinline__ float weight_at_end(const struct ko_mamba2 &a,
 // What chunk blockIdx.x adds to the state of head blockIdx.y, in tile blockIdx.z: states down, channels
 // across. Nothing follows the last chunk of a trunk.
 template <bool TENSOR>
-static __global__ void __launch_bounds__(THREADS, 6)
+static __global__ void __launch_bounds__(THREADS, 4)
     sum_chunks(struct ko_cuda_rows rows, struct ko_mamba2 a, struct mamba2_scratch s)
 {
     __shared__ union tile_memory memory;
@@ -187,19 +188,28 @@ static __global__ void __launch_bounds__(THREADS, 6)
     struct tile_product<TENSOR> product;
     struct tile_sums sums;
     product.clear();
-    for (int first = 0; first < place.n; first += SLAB) {
-        __syncthreads();
+    in_slabs<SLAB, 2 * EACH>(
+        place.n,
+        [&](int first, float(&number)[2 * EACH]) {
 #pragma unroll
-        for (int e = (int)threadIdx.x; e < SLAB * TILE; e += THREADS) {
-            const int k = e / TILE, c = e % TILE, j = first + k;
-            const bool is = j < place.n;
-            const size_t row = ko_at(place.row + j, a.ld, 0);
-            slab.a[k][c] = is && n0 + c < a.d_state ? b[row + (size_t)(n0 + c)] : 0.0F;
-            slab.b[k][c] = is && p0 + c < a.d_head ? weight[j] * u[row + (size_t)(p0 + c)] : 0.0F;
-        }
-        __syncthreads();
-        product.add(slab);
-    }
+            for (int r = 0; r < EACH; r++) {
+                const int e = (int)threadIdx.x + r * THREADS, c = e % TILE, j = first + e / TILE;
+                const bool is = j < place.n;
+                const size_t row = ko_at(place.row + j, a.ld, 0);
+                number[r] = is && n0 + c < a.d_state ? b[row + (size_t)(n0 + c)] : 0.0F;
+                number[EACH + r] = is && p0 + c < a.d_head ? u[row + (size_t)(p0 + c)] : 0.0F;
+            }
+        },
+        [&](int first, const float(&number)[2 * EACH]) {
+#pragma unroll
+            for (int r = 0; r < EACH; r++) {
+                const int e = (int)threadIdx.x + r * THREADS, k = e / TILE, j = first + k;
+                slab.a[k][e % TILE] = number[r];
+                slab.b[k][e % TILE] = j < place.n ? weight[j] * number[EACH + r] : 0.0F;
+            }
+            return false;
+        },
+        [&](int, bool) { product.add(slab); });
     product.take(memory, sums);
 #pragma unroll
     for (int e = 0; e < DOWN * 4; e++) {
@@ -255,24 +265,37 @@ template <bool TENSOR> struct row_tile {
     // exp(a span(t)) C(i) S.
     __device__ __forceinline__ void read_state(struct tile_product<TENSOR> &product) const
     {
-        struct slab &slab = memory.slab;
         const float *state = s.state + ko_at3(chunk, a.n_heads, head, a.d_state * a.d_head, 0);
         const float *c = a.c + group_of(a, head) * a.d_state;
-        for (int first = 0; first < a.d_state; first += SLAB) {
-            __syncthreads();
+        in_slabs<SLAB, 2 * EACH>(
+            a.d_state,
+            [&](int first, float(&number)[2 * EACH]) {
 #pragma unroll
-            for (int e = (int)threadIdx.x; e < SLAB * TILE; e += THREADS) {
-                const int i = row + e / SLAB, n = first + e % SLAB, k = e / TILE, p = e % TILE;
-                slab.a[e % SLAB][e / SLAB] =
-                    i < place.n && n < a.d_state ? c[ko_at(place.row + i, a.ld, n)] : 0.0F;
-                slab.b[k][p] = first + k < a.d_state && channel + p < a.d_head
-                                   ? state[ko_at(first + k, a.d_head, channel + p)]
-                                   : 0.0F;
-            }
-            __syncthreads();
-            product.add(slab);
-        }
+                for (int r = 0; r < EACH; r++) {
+                    const int e = (int)threadIdx.x + r * THREADS;
+                    const int i = row + e / SLAB, n = first + e % SLAB;
+                    const int k = first + e / TILE, p = channel + e % TILE;
+                    number[r] =
+                        i < place.n && n < a.d_state ? c[ko_at(place.row + i, a.ld, n)] : 0.0F;
+                    number[EACH + r] =
+                        k < a.d_state && p < a.d_head ? state[ko_at(k, a.d_head, p)] : 0.0F;
+                }
+            },
+            [&](int, const float(&number)[2 * EACH]) { return put_slab(number); },
+            [&](int, bool) { product.add(memory.slab); });
         product.scale(decay_over(a, head, span_before()));
+    }
+
+    // The thread's numbers of both factors.
+    __device__ __forceinline__ bool put_slab(const float (&number)[2 * EACH]) const
+    {
+#pragma unroll
+        for (int r = 0; r < EACH; r++) {
+            const int e = (int)threadIdx.x + r * THREADS;
+            memory.slab.a[e % SLAB][e / SLAB] = number[r];
+            memory.slab.b[e / TILE][e % TILE] = number[EACH + r];
+        }
+        return false;
     }
 
     __device__ __forceinline__ float score(int i, int j) const
@@ -290,18 +313,19 @@ template <bool TENSOR> struct row_tile {
     // sum_{j <= t} score(i, j) right(j) u(j).
     __device__ __forceinline__ void read_before(struct tile_product<TENSOR> &product) const
     {
-        struct slab &slab = memory.slab;
-        for (int first = 0; first < row; first += SLAB) {
-            __syncthreads();
+        in_slabs<SLAB, 2 * EACH>(
+            row,
+            [&](int first, float(&number)[2 * EACH]) {
 #pragma unroll
-            for (int e = (int)threadIdx.x; e < SLAB * TILE; e += THREADS) {
-                const int i = row + e / SLAB, j = first + e % SLAB, k = first + e / TILE;
-                slab.a[e % SLAB][e / SLAB] = i < place.n ? score(i, j) : 0.0F;
-                slab.b[e / TILE][e % TILE] = right[k] * u_of(k, e % TILE);
-            }
-            __syncthreads();
-            product.add(slab);
-        }
+                for (int r = 0; r < EACH; r++) {
+                    const int e = (int)threadIdx.x + r * THREADS;
+                    const int i = row + e / SLAB, k = first + e / TILE;
+                    number[r] = i < place.n ? score(i, first + e % SLAB) : 0.0F;
+                    number[EACH + r] = right[k] * u_of(k, e % TILE);
+                }
+            },
+            [&](int, const float(&number)[2 * EACH]) { return put_slab(number); },
+            [&](int, bool) { product.add(memory.slab); });
     }
 
     // sum_{t < j <= i} alpha(i, j) u(j). A slab goes to `sums` where not all its u are finite: 0 times
@@ -309,30 +333,37 @@ template <bool TENSOR> struct row_tile {
     __device__ __forceinline__ void read_own(struct tile_product<TENSOR> &product,
                                              struct tile_sums &sums) const
     {
-        struct slab &slab = memory.slab;
         const int end = min(row + TILE, place.n);
-        for (int first = row; first < end; first += SLAB) {
-            bool bad = !TENSOR;
-            __syncthreads();
+        in_slabs<SLAB, 2 * EACH>(
+            end - row,
+            [&](int begin, float(&number)[2 * EACH]) {
 #pragma unroll
-            for (int e = (int)threadIdx.x; e < SLAB * TILE; e += THREADS) {
-                const int i = row + e / SLAB, j = first + e % SLAB, k = first + e / TILE;
-                float alpha = 0.0F;
-                if (i < place.n && j <= i) {
-                    alpha = score(i, j) * decay_over(a, head, span[i] - span[j]) *
-                            s.step[ko_at(place.row + j, a.n_heads, head)];
+                for (int r = 0; r < EACH; r++) {
+                    const int e = (int)threadIdx.x + r * THREADS, first = row + begin;
+                    const int i = row + e / SLAB, j = first + e % SLAB, k = first + e / TILE;
+                    number[r] = 0.0F;
+                    if (i < place.n && j <= i) {
+                        number[r] = score(i, j) * decay_over(a, head, span[i] - span[j]) *
+                                    s.step[ko_at(place.row + j, a.n_heads, head)];
+                    }
+                    number[EACH + r] = k < end ? u_of(k, e % TILE) : 0.0F;
                 }
-                const float u = k < end ? u_of(k, e % TILE) : 0.0F;
-                slab.a[e % SLAB][e / SLAB] = alpha;
-                slab.b[e / TILE][e % TILE] = u;
-                bad = bad || !isfinite(u);
-            }
-            if (__syncthreads_or(bad)) {
-                multiply_until(slab, first - row, sums);
-            } else {
-                product.add(slab);
-            }
-        }
+            },
+            [&](int, const float(&number)[2 * EACH]) {
+                bool bad = !TENSOR;
+#pragma unroll
+                for (int r = 0; r < EACH; r++) {
+                    bad = bad || !isfinite(number[EACH + r]);
+                }
+                return put_slab(number) || bad;
+            },
+            [&](int begin, bool any) {
+                if (any) {
+                    multiply_until(memory.slab, begin, sums);
+                } else {
+                    product.add(memory.slab);
+                }
+            });
     }
 
     __device__ __forceinline__ void mix() const
@@ -384,7 +415,7 @@ template <bool TENSOR> struct row_tile {
 // The results of rows of a chunk: blockIdx.x has TILE rows, blockIdx.y a head, blockIdx.z TILE of its
 // channels.
 template <bool TENSOR>
-static __global__ void __launch_bounds__(THREADS, 6)
+static __global__ void __launch_bounds__(THREADS, 4)
     mix_chunks(struct ko_cuda_rows rows, struct ko_mamba2 a, struct mamba2_scratch s)
 {
     __shared__ union tile_memory memory;
@@ -406,6 +437,7 @@ static __global__ void __launch_bounds__(THREADS, 6)
         right[j] = decay_over(a, head, span[row - 1] - span[j]) *
                    s.step[ko_at(place.row + j, a.n_heads, head)];
     }
+    __syncthreads();
     const struct row_tile<TENSOR> tile = {
         a, s, memory, place, chunk, head, row, (int)blockIdx.z *TILE, span, right
     };

@@ -45,7 +45,13 @@ struct item_lists {
     uint8_t sources[SORTED]; // of the chunks, enum chunk_sources
     float weight[CHUNK];     // of a chunk's rows
     uint8_t kept[CHUNK];     // the rows that are not sources
+    int n_kept[WARPS];       // of them, among the rows of a warp
     int row[READERS];        // rows of branches; -1: none
+};
+
+// Whether rows of branches read the trunk's state with the sources, and without them.
+struct states_read {
+    bool with, without;
 };
 
 // Two readers' sums of four channels.
@@ -54,6 +60,13 @@ struct reader_sums {
 };
 
 template <int NR, bool TENSOR> struct item_state {
+    // A slab's numbers that a thread moves.
+    enum {
+        B_EACH = SLAB * DOWN * NR / THREADS,
+        U_EACH = SLAB * CHANNELS / THREADS,
+        A_EACH = SLAB * READERS / THREADS
+    };
+
     const struct ko_cuda_rows &rows;
     const struct stage_rows &at;
     const struct ko_mamba2 &a;
@@ -114,44 +127,72 @@ template <int NR, bool TENSOR> struct item_state {
     // lists.kept: the rows that are not sources. Returns their number.
     __device__ __forceinline__ int list_rows(int position, int n, bool without)
     {
-        const int j = (int)threadIdx.x;
+        const int j = (int)threadIdx.x, warp = j / 32, lane = j % 32;
         const bool is = j < n;
+        const uint8_t *source =
+            rows.source + ko_at(max(item.edge_set, 0), rows.max_tokens, position);
+        const bool kept = is && !(without && source[j]);
+        const unsigned same = __ballot_sync(~0U, kept);
+        int before = 0, all = 0;
         __syncthreads();
         if (is) {
             const int row = trunk_row(position + j);
             const double span = sum_at(trunk_row(position + n - 1)) - sum_at(row);
             lists.weight[j] = decay_over(a, head, span) * s.step[ko_at(row, a.n_heads, head)];
         }
-        const uint8_t *source =
-            rows.source + ko_at(max(item.edge_set, 0), rows.max_tokens, position);
-        const bool kept = is && !(without && source[j]);
-        if (kept) {
-            int before = 0;
-            for (int k = 0; k < j; k++) {
-                before += !(without && source[k]);
-            }
-            lists.kept[before] = (uint8_t)j;
+        if (lane == 0) {
+            lists.n_kept[warp] = __popc(same);
         }
-        return __syncthreads_count(kept);
+        __syncthreads();
+#pragma unroll
+        for (int w = 0; w < WARPS; w++) {
+            before += w < warp ? lists.n_kept[w] : 0;
+            all += lists.n_kept[w];
+        }
+        if (kept) {
+            lists.kept[before + __popc(same & ((1U << lane) - 1U))] = (uint8_t)j;
+        }
+        __syncthreads();
+        return all;
     }
 
-    // Rows [first, first + SLAB) of the kept ones.
-    __device__ __forceinline__ void load_rows(int position, int first, int n)
+    // This thread's numbers of the kept rows [first, first + SLAB).
+    __device__ __forceinline__ void fetch_rows(int position, int first, int n,
+                                               float (&number)[B_EACH + U_EACH]) const
     {
         const float *b = a.b + group_of(a, head) * a.d_state, *u = a.u + head * a.d_head;
-        for (int e = (int)threadIdx.x; e < SLAB * DOWN * NR; e += THREADS) {
-            const int k = e / (DOWN * NR), state = e % (DOWN * NR);
-            const bool is = state < a.d_state && first + k < n;
-            memory.rows.b[k][state] =
-                is ? b[ko_at(trunk_row(position + lists.kept[first + k]), a.ld, state)] : 0.0F;
+#pragma unroll
+        for (int r = 0; r < B_EACH; r++) {
+            const int e = (int)threadIdx.x + r * THREADS;
+            const int k = first + e / (DOWN * NR), state = e % (DOWN * NR);
+            number[r] = state < a.d_state && k < n
+                            ? b[ko_at(trunk_row(position + lists.kept[k]), a.ld, state)]
+                            : 0.0F;
         }
-        for (int e = (int)threadIdx.x; e < SLAB * CHANNELS; e += THREADS) {
-            const int k = e / CHANNELS, p = e % CHANNELS;
-            const bool is = channel + p < a.d_head && first + k < n;
-            const int j = is ? lists.kept[first + k] : 0;
-            memory.rows.u[k][p] =
-                is ? lists.weight[j] * u[ko_at(trunk_row(position + j), a.ld, channel + p)] : 0.0F;
+#pragma unroll
+        for (int r = 0; r < U_EACH; r++) {
+            const int e = (int)threadIdx.x + r * THREADS;
+            const int k = first + e / CHANNELS, p = channel + e % CHANNELS;
+            const int j = k < n ? lists.kept[k] : 0;
+            number[B_EACH + r] = p < a.d_head && k < n
+                                     ? lists.weight[j] * u[ko_at(trunk_row(position + j), a.ld, p)]
+                                     : 0.0F;
         }
+    }
+
+    __device__ __forceinline__ bool put_rows(const float (&number)[B_EACH + U_EACH])
+    {
+#pragma unroll
+        for (int r = 0; r < B_EACH; r++) {
+            const int e = (int)threadIdx.x + r * THREADS;
+            memory.rows.b[e / (DOWN * NR)][e % (DOWN * NR)] = number[r];
+        }
+#pragma unroll
+        for (int r = 0; r < U_EACH; r++) {
+            const int e = (int)threadIdx.x + r * THREADS;
+            memory.rows.u[e / CHANNELS][e % CHANNELS] = number[B_EACH + r];
+        }
+        return false;
     }
 
     __device__ __forceinline__ void add_rows()
@@ -180,17 +221,21 @@ template <int NR, bool TENSOR> struct item_state {
         if (TENSOR) {
             sums.clear();
         }
-        for (int first = 0; first < n; first += SLAB) {
-            load_rows(position, first, n);
-            __syncthreads();
-            if (TENSOR) {
-                sums.template add<SLAB>(&memory.rows.b[0][mine], DOWN * NR, memory.rows.u[0],
-                                        CHANNELS);
-            } else {
-                add_rows();
-            }
-            __syncthreads();
-        }
+        in_slabs<SLAB, B_EACH + U_EACH>(
+            n,
+            [&](int first, float(&number)[B_EACH + U_EACH]) {
+                fetch_rows(position, first, n, number);
+            },
+            [&](int, const float(&number)[B_EACH + U_EACH]) { return put_rows(number); },
+            [&](int, bool) {
+                if (TENSOR) {
+                    sums.template add<SLAB>(&memory.rows.b[0][mine], DOWN * NR, memory.rows.u[0],
+                                            CHANNELS);
+                } else {
+                    add_rows();
+                }
+            });
+        __syncthreads();
         if (TENSOR) {
             sums.store(memory.read.state[mine], CHANNELS);
             __syncthreads();
@@ -209,7 +254,7 @@ template <int NR, bool TENSOR> struct item_state {
         for (int k = 0; k < n_chunks; k++) {
             if (k % SORTED == 0) {
                 __syncthreads();
-                for (int c = (int)threadIdx.x; c < min(SORTED, n_chunks - k); c += THREADS) {
+                for (int c = (int)threadIdx.x / 32; c < min(SORTED, n_chunks - k); c += WARPS) {
                     lists.sources[c] = sources_in(rows, item.edge_set, (k + c) * CHUNK, CHUNK);
                 }
                 __syncthreads();
@@ -263,14 +308,19 @@ template <int NR, bool TENSOR> struct item_state {
         return reads_without(branch, item.t0 + k) == without ? branch.first_row + k : -1;
     }
 
-    // Whether a row reads the state without the sources, or that with them. All threads call it.
-    __device__ __forceinline__ bool has_readers(bool without) const
+    // Which states the rows read. All threads call it, and learn the same.
+    __device__ __forceinline__ struct states_read find_states() const
     {
-        bool is = false;
-        for (int k = (int)threadIdx.x; k < n_readers && !is; k += THREADS) {
-            is = reader(k, without) >= 0;
+        bool with = false, without = false;
+        for (int k = (int)threadIdx.x; k < n_readers; k += THREADS) {
+            const bool is = reader(k, true) >= 0;
+            without = without || is;
+            with = with || !is;
         }
-        return __syncthreads_or(is) != 0;
+        struct states_read read;
+        read.without = __syncthreads_or(without) != 0;
+        read.with = __syncthreads_or(with) != 0;
+        return read;
     }
 
     // Adds the slab's terms to the sums of two readers, or of a warp's fragment.
@@ -303,46 +353,68 @@ template <int NR, bool TENSOR> struct item_state {
                                                struct tensor_sums<1, 1> &fragment)
     {
         const float *c = a.c + group_of(a, head) * a.d_state;
-        for (int first = 0; first < a.d_state; first += SLAB) {
-            __syncthreads();
-            for (int e = (int)threadIdx.x; e < SLAB * READERS; e += THREADS) {
-                const int n = first + e % SLAB, row = lists.row[e / SLAB];
-                memory.read.slab.a[e % SLAB][e / SLAB] =
-                    row >= 0 && n < a.d_state
-                        ? c[ko_at(source_row_after_conv(rows, at, row), a.ld, n)]
-                        : 0.0F;
-            }
-            __syncthreads();
-            add_slab(memory.read.state[first], sums, fragment);
+        in_slabs<SLAB, A_EACH>(
+            a.d_state,
+            [&](int first, float(&number)[A_EACH]) {
+#pragma unroll
+                for (int r = 0; r < A_EACH; r++) {
+                    const int e = (int)threadIdx.x + r * THREADS, n = first + e % SLAB;
+                    const int row = lists.row[e / SLAB];
+                    number[r] = row >= 0 && n < a.d_state
+                                    ? c[ko_at(source_row_after_conv(rows, at, row), a.ld, n)]
+                                    : 0.0F;
+                }
+            },
+            [&](int, const float(&number)[A_EACH]) { return put_factor(number); },
+            [&](int first, bool) { add_slab(memory.read.state[first], sums, fragment); });
+    }
+
+    __device__ __forceinline__ bool put_factor(const float *number)
+    {
+#pragma unroll
+        for (int r = 0; r < A_EACH; r++) {
+            const int e = (int)threadIdx.x + r * THREADS;
+            memory.read.slab.a[e % SLAB][e / SLAB] = number[r];
         }
+        return false;
     }
 
     // sum_j score(i, j) weight(j) u(j) over the kept keys j before t0, in the chunk of t0.
     __device__ __forceinline__ void read_keys(int n_kept, struct reader_sums &sums,
                                               struct tensor_sums<1, 1> &fragment)
     {
-        struct reader_slab &slab = memory.read.slab;
         const float *u = a.u + head * a.d_head;
-        for (int first = 0; first < n_kept; first += SLAB) {
-            __syncthreads();
-            for (int e = (int)threadIdx.x; e < SLAB * READERS; e += THREADS) {
-                const int k = first + e % SLAB, row = lists.row[e / SLAB];
-                slab.a[e % SLAB][e / SLAB] =
-                    row >= 0 && k < n_kept
-                        ? s.score[ko_at3(row, a.n_groups, group_of(a, head), s.keys, lists.kept[k])]
-                        : 0.0F;
-            }
-            for (int e = (int)threadIdx.x; e < SLAB * CHANNELS; e += THREADS) {
-                const int k = first + e / CHANNELS, p = e % CHANNELS;
-                const bool is = k < n_kept && channel + p < a.d_head;
-                const int j = is ? lists.kept[k] : 0;
-                const size_t row = ko_at(trunk_row(n_chunks * CHUNK + j), a.ld, 0);
-                slab.b[e / CHANNELS][p] =
-                    is ? lists.weight[j] * u[row + (size_t)(channel + p)] : 0.0F;
-            }
-            __syncthreads();
-            add_slab(slab.b[0], sums, fragment);
-        }
+        in_slabs<SLAB, A_EACH + U_EACH>(
+            n_kept,
+            [&](int first, float(&number)[A_EACH + U_EACH]) {
+#pragma unroll
+                for (int r = 0; r < A_EACH; r++) {
+                    const int e = (int)threadIdx.x + r * THREADS, k = first + e % SLAB;
+                    const int row = lists.row[e / SLAB];
+                    number[r] = row >= 0 && k < n_kept
+                                    ? s.score[ko_at3(row, a.n_groups, group_of(a, head), s.keys,
+                                                     lists.kept[k])]
+                                    : 0.0F;
+                }
+#pragma unroll
+                for (int r = 0; r < U_EACH; r++) {
+                    const int e = (int)threadIdx.x + r * THREADS;
+                    const int k = first + e / CHANNELS, p = channel + e % CHANNELS;
+                    const bool is = k < n_kept && p < a.d_head;
+                    const int j = is ? lists.kept[k] : 0;
+                    const size_t row = ko_at(trunk_row(n_chunks * CHUNK + j), a.ld, 0);
+                    number[A_EACH + r] = is ? lists.weight[j] * u[row + (size_t)p] : 0.0F;
+                }
+            },
+            [&](int, const float(&number)[A_EACH + U_EACH]) {
+#pragma unroll
+                for (int r = 0; r < U_EACH; r++) {
+                    const int e = (int)threadIdx.x + r * THREADS;
+                    memory.read.slab.b[e / CHANNELS][e % CHANNELS] = number[A_EACH + r];
+                }
+                return put_factor(number);
+            },
+            [&](int, bool) { add_slab(memory.read.slab.b[0], sums, fragment); });
     }
 
     // The sums of a warp's fragment go to the threads that have their readers.
@@ -433,7 +505,7 @@ template <int NR, bool TENSOR> struct item_state {
 };
 
 template <int NR, bool TENSOR>
-static __global__ void __launch_bounds__(THREADS, 3)
+static __global__ void __launch_bounds__(THREADS, 2)
     read_trunks(struct ko_cuda_rows rows, struct stage_rows at, struct ko_mamba2 a,
                 struct mamba2_scratch s)
 {
@@ -451,11 +523,12 @@ static __global__ void __launch_bounds__(THREADS, 3)
         {
         }
     };
-    if (state.has_readers(true)) {
+    const struct states_read read = state.find_states();
+    if (read.without) {
         state.collect();
         state.read(true);
     }
-    if (state.has_readers(false)) {
+    if (read.with) {
         state.get(s.state, state.first_chunk + chunk, state.of);
         state.read(false);
     }
