@@ -440,10 +440,13 @@ struct ko_output_gate {
 /* Rotary position embedding in place (Su et al. 2021), for rows [0, n_projected). The first
    n_rotated numbers of each head turn in pairs (a, b): with half = n_rotated / 2 and k < half, a and
    b are k and k + half (transformers' rotate_half), or interleaved 2 k and 2 k + 1 (GPT-J). With p
-   the row's position:
+   the row's rotary position (ko_rows_turn):
 
      x[a] <- x[a] cos[p, k] - x[b] sin[p, k]
      x[b] <- x[b] cos[p, k] + x[a] sin[p, k]
+
+   With sections (M-RoPE: Wang et al. 2024, Qwen2-VL) each pair has an axis of its own, ko_rope_axis
+   (rope_axis.h), and p is the row's position on it.
 
    Rows of prompts with more than long_from tokens take the tables long_cos and long_sin (LongRoPE,
    Ding et al. 2024). */
@@ -453,7 +456,11 @@ struct ko_rope {
     const float *cos, *sin; /* [positions, n_rotated / 2] */
     const float *long_cos, *long_sin;
     int32_t long_from; /* INT32_MAX: no long tables */
-    float *x;          /* [rows, ld]; head h begins at h * stride */
+    /* Pairs of each axis, n_rotated / 2 together; all 0: one position turns all pairs. woven: axes 1
+       and 2 have the pairs 3 i + 1 and 3 i + 2 (Qwen3-VL), else the pairs lie axis by axis. */
+    int32_t section[3];
+    bool woven;
+    float *x; /* [rows, ld]; head h begins at h * stride */
     int32_t ld, stride;
 };
 

@@ -14,6 +14,7 @@
 #define KO_KERNELS_ROWS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "src/base/mixer.h"
@@ -73,8 +74,12 @@ struct ko_removal {
 
 struct ko_rows {
     int32_t n_rows, n_trunk_rows, n_prompts, n_branches, n_edge_sets, n_stages;
-    int32_t max_tokens;               /* the largest T of the wave */
-    const int32_t *position;          /* [n_rows] */
+    int32_t max_tokens;      /* the largest T of the wave */
+    const int32_t *position; /* [n_rows] */
+    /* [n_turns, n_rows] rotary positions of the rows, with n_turns 1 or 3. NULL: n_turns is 0, and
+       they are `position`, as in every wave without matrices of embeddings. */
+    const int32_t *turn;
+    int32_t n_turns;
     const int32_t *previous;          /* [n_rows] row of position - 1 on the path; -1 at 0 */
     const int32_t *branch;            /* [n_rows] -1: trunk */
     const int32_t *prompt;            /* [n_rows] */
@@ -110,6 +115,13 @@ static inline int32_t ko_rows_source_after_conv(const struct ko_rows *rows, int3
 
 /* One of the two functions above. */
 typedef int32_t ko_row_source(const struct ko_rows *rows, int32_t row, int32_t stage);
+
+/* The rotary position of row r on axis 0, 1 or 2. */
+static inline int32_t ko_rows_turn(const struct ko_rows *rows, int32_t axis, int32_t row)
+{
+    const size_t of_axis = rows->n_turns == 3 ? (size_t)axis * (size_t)rows->n_rows : 0;
+    return rows->turn ? rows->turn[of_axis + (size_t)row] : rows->position[row];
+}
 
 /* Whether (i, j), j <= i, is an edge of the set. */
 static inline bool ko_edge_set_has(const struct ko_edge_set *set, int32_t i, int32_t j)

@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#include "kernels/rope_axis.h"
+
 enum ko_code ko_cpu_rms_norm(struct ko_backend *be, const struct ko_rms_norm *args,
                              struct ko_error *err)
 {
@@ -248,18 +250,40 @@ enum ko_code ko_cpu_output_gate(struct ko_backend *be, const struct ko_output_ga
     return KO_OK;
 }
 
+/* Pairs with axes of their own: gathers the angles of row r from the tables. */
+static void gather_angles(const struct ko_rope *args, const struct ko_rows *rows, int32_t r,
+                          const float **cosine, const float **sine, float (*to)[KO_SECTION_PAIRS])
+{
+    const int32_t half = args->n_rotated / 2;
+    for (int32_t k = 0; k < half; k++) {
+        const int32_t axis = ko_rope_axis(args->section, args->woven, k);
+        const size_t at = ko_at(ko_rows_turn(rows, axis, r), half, k);
+        to[0][k] = (*cosine)[at];
+        to[1][k] = (*sine)[at];
+    }
+    *cosine = to[0];
+    *sine = to[1];
+}
+
 enum ko_code ko_cpu_rope(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err)
 {
     (void)err;
     const struct ko_rows *rows = &be->rows;
     size_t half = (size_t)args->n_rotated / 2;
+    const bool by_axis = args->section[0] > 0 && rows->n_turns == 3;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < rows->n_projected[args->stage]; r++) {
+        float angles[2][KO_SECTION_PAIRS];
         bool is_long = rows->n_tokens[rows->prompt[r]] > args->long_from;
-        size_t angles = (size_t)rows->position[r] * half;
-        const float *cosine = (is_long ? args->long_cos : args->cos) + angles;
-        const float *sine = (is_long ? args->long_sin : args->sin) + angles;
+        const float *cosine = is_long ? args->long_cos : args->cos;
+        const float *sine = is_long ? args->long_sin : args->sin;
         float *x = args->x + ko_at(r, args->ld, 0);
+        if (by_axis) {
+            gather_angles(args, rows, r, &cosine, &sine, angles);
+        } else {
+            cosine += (size_t)ko_rows_turn(rows, 0, r) * half;
+            sine += (size_t)ko_rows_turn(rows, 0, r) * half;
+        }
         for (int32_t head = 0; head < args->n_heads; head++, x += args->stride) {
             if (args->interleaved) {
                 be->isa->rotate_pairs(half, cosine, sine, x);

@@ -4,6 +4,7 @@
 // thread computes four numbers at once.
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
+#include "kernels/rope_axis.h"
 
 enum { THREADS = 256 };
 
@@ -298,7 +299,11 @@ static __global__ void rotate_rows(struct ko_cuda_rows rows, struct ko_rope a)
         return;
     }
     const bool is_long = LONG && rows.n_tokens[rows.prompt[blockIdx.x]] > a.long_from;
-    const size_t angle = ko_at(rows.position[blockIdx.x], half, k);
+    const int axis =
+        rows.n_turns == 3 && a.section[0] > 0 ? ko_rope_axis(a.section, a.woven, k) : 0;
+    const int turn = rows.n_turns > 0 ? rows.turn[ko_at(axis, rows.n_rows, (int)blockIdx.x)]
+                                      : rows.position[blockIdx.x];
+    const size_t angle = ko_at(turn, half, k);
     const float c = (is_long ? a.long_cos : a.cos)[angle];
     const float s = (is_long ? a.long_sin : a.sin)[angle];
     float *x = a.x + ko_at((int)blockIdx.x, a.ld, head * a.stride);

@@ -28,13 +28,13 @@ static size_t source_words(int32_t max_tokens)
 
 size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens, int32_t n_stages)
 {
-    /* There are no more prompts, branches, items or edge sets than rows. Nineteen arrays are padded,
+    /* There are no more prompts, branches, items or edge sets than rows. Twenty arrays are padded,
        and the stages of each branch; three arrays have an element more than there are prompts. */
-    const size_t a_row = 13 * sizeof(int32_t) + sizeof(struct ko_branch) +
+    const size_t a_row = 16 * sizeof(int32_t) + sizeof(struct ko_branch) +
                          sizeof(struct ko_scan_item) + 1 + 2 * (size_t)max_tokens +
                          source_words(max_tokens) * sizeof(uint32_t) +
                          padded_bytes((size_t)n_stages);
-    return (size_t)max_rows * a_row + 3 * sizeof(int32_t) + (size_t)19 * ALIGNMENT;
+    return (size_t)max_rows * a_row + 3 * sizeof(int32_t) + (size_t)20 * ALIGNMENT;
 }
 
 size_t ko_cuda_chunks_most(int32_t max_rows, int32_t max_tokens, int32_t length, int32_t from)
@@ -292,8 +292,10 @@ enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables, const struct ko_
                                  .n_branches = rows->n_branches,
                                  .n_edge_sets = rows->n_edge_sets,
                                  .n_stages = rows->n_stages,
+                                 .n_turns = rows->n_turns,
                                  .max_tokens = rows->max_tokens};
     out->position = copy_array(block, rows->position, n, sizeof(int32_t));
+    out->turn = copy_array(block, rows->turn, n * (size_t)rows->n_turns, sizeof(int32_t));
     out->previous = copy_array(block, rows->previous, n, sizeof(int32_t));
     out->branch = copy_array(block, rows->branch, n, sizeof(int32_t));
     out->prompt = copy_array(block, rows->prompt, n, sizeof(int32_t));

@@ -42,6 +42,7 @@ struct ko_cuda_chunks {
 /* Pointers into one block; on the host or on the device. */
 struct ko_cuda_rows {
     const int32_t *position, *previous, *branch, *prompt, *parent_row; /* [n_rows] */
+    const int32_t *turn;                                               /* [n_turns, n_rows] */
     const int32_t *order;        /* [n_rows] sorted by prompt, so that neighbours share keys and
                                    states; ascending within a prompt */
     const int32_t *prompt_place; /* [n_prompts + 1] prompt p has the places [p] to [p + 1] of order:
@@ -57,7 +58,8 @@ struct ko_cuda_rows {
     const uint32_t *source_bits; /* [n_edge_sets, n_source_words] bit j % 32 of word j / 32: source
                                          of position j */
     struct ko_cuda_chunks mamba1_chunks, mamba2_chunks;
-    int32_t n_rows, n_trunk_rows, n_prompts, n_branches, n_edge_sets, n_stages, max_tokens, n_items;
+    int32_t n_turns, n_rows, n_trunk_rows, n_prompts, n_branches, n_edge_sets, n_stages, max_tokens,
+        n_items;
     int32_t n_source_words;
     int32_t n_long_prompts, n_long_rows; /* prompts longer than KO_CUDA_SHORT, and their rows */
 };

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "kernels/rope_axis.h"
+
 double ko_plain_silu(double x)
 {
     return x / (1.0 + exp(-x));
@@ -307,17 +309,19 @@ enum ko_code ko_plain_output_gate(struct ko_backend *be, const struct ko_output_
     return KO_OK;
 }
 
-/* Turns the pairs of one head x [n_rotated] by the angles cosine and sine [n_rotated / 2]. */
-static void rotate_head(const struct ko_rope *args, const float *cosine, const float *sine,
-                        float *x)
+/* Turns the pairs of one head x [n_rotated] of row r by the tables cosine and sine. */
+static void rotate_head(const struct ko_rope *args, const struct ko_rows *rows, int32_t r,
+                        const float *cosine, const float *sine, float *x)
 {
     int32_t half = args->n_rotated / 2;
     for (int32_t k = 0; k < half; k++) {
+        int32_t axis = args->section[0] > 0 ? ko_rope_axis(args->section, args->woven, k) : 0;
+        size_t at = ko_at(ko_rows_turn(rows, axis, r), half, k);
         float *a = args->interleaved ? &x[ko_at(k, 2, 0)] : &x[k];
         float *b = args->interleaved ? &x[ko_at(k, 2, 1)] : &x[k + half];
         double first = (double)*a, second = (double)*b;
-        *a = (float)(first * (double)cosine[k] - second * (double)sine[k]);
-        *b = (float)(second * (double)cosine[k] + first * (double)sine[k]);
+        *a = (float)(first * (double)cosine[at] - second * (double)sine[at]);
+        *b = (float)(second * (double)cosine[at] + first * (double)sine[at]);
     }
 }
 
@@ -329,11 +333,11 @@ enum ko_code ko_plain_rope(struct ko_backend *be, const struct ko_rope *args, st
     const struct ko_rows *rows = &be->rows;
     for (int32_t r = 0; r < rows->n_projected[args->stage]; r++) {
         bool is_long = rows->n_tokens[rows->prompt[r]] > args->long_from;
-        size_t angles = ko_at(rows->position[r], args->n_rotated / 2, 0);
-        const float *cosine = (is_long ? args->long_cos : args->cos) + angles;
-        const float *sine = (is_long ? args->long_sin : args->sin) + angles;
+        const float *cosine = is_long ? args->long_cos : args->cos;
+        const float *sine = is_long ? args->long_sin : args->sin;
         for (int32_t head = 0; head < args->n_heads; head++) {
-            rotate_head(args, cosine, sine, args->x + ko_at(r, args->ld, head * args->stride));
+            rotate_head(args, rows, r, cosine, sine,
+                        args->x + ko_at(r, args->ld, head * args->stride));
         }
     }
     return KO_OK;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/rope_axis.h"
 #include "src/base/text.h"
 #include "src/formats/json.h"
 #include "src/models/config.h"
@@ -61,6 +62,9 @@ static void read_type(struct ko_builder *b, unsigned scalings, struct ko_rope_co
     struct ko_text words = {0};
     if (b->code == KO_OK) {
         b->code = ko_json_string(b->config, key, &type, b->where, b->err);
+    }
+    if (ko_json_get(b->config, "mrope_section") && strcmp(type, "mrope") == 0) {
+        type = ko_rope_scaling_name(KO_ROPE_DEFAULT); /* Qwen2-VL's name */
     }
     for (unsigned s = 0; s < N_SCALINGS; s++) {
         const bool supported = s == KO_ROPE_DEFAULT || (scalings >> s & 1U) != 0;
@@ -320,6 +324,33 @@ static int32_t count_rotated(struct ko_builder *b, const char *key, int32_t d_he
     return 2;
 }
 
+/* mrope_section: the pairs of the three axes of M-RoPE. Nothing if the key is absent. */
+static void read_sections(struct ko_builder *b, struct ko_rope_config *rope)
+{
+    static const char key[] = "mrope_section";
+    json_object *list = ko_json_get(b->config, key);
+    if (!list) {
+        return;
+    }
+    bool fits = json_object_is_type(list, json_type_array) && json_object_array_length(list) == 3;
+    int64_t sum = 0;
+    for (size_t i = 0; fits && i < 3; i++) {
+        json_object *item = json_object_array_get_idx(list, i);
+        const int64_t n = json_object_get_int64(item);
+        fits = json_object_is_type(item, json_type_int) && n > 0 && n <= KO_SECTION_PAIRS;
+        rope->section[i] = fits ? (int32_t)n : 0;
+        sum += rope->section[i];
+    }
+    ko_config_bool(b, "mrope_interleaved", &rope->woven);
+    if (!fits || sum != rope->n_rotated / 2 || sum > KO_SECTION_PAIRS) {
+        ko_config_fail(
+            b, key,
+            "expected three numbers above 0 that add up to the %d pairs of a head that turn "
+            "(at most %d), got %s",
+            rope->n_rotated / 2, KO_SECTION_PAIRS, json_object_to_json_string(list));
+    }
+}
+
 void ko_config_rope(struct ko_builder *b, const struct ko_rope_support *support, int32_t d_head,
                     int32_t max_positions, struct ko_rope_config *out)
 {
@@ -340,6 +371,7 @@ void ko_config_rope(struct ko_builder *b, const struct ko_rope_support *support,
     read_positive(&section.inner, "rope_theta", &out->theta);
     read_type(&section.inner, support->scalings, out);
     out->n_rotated = count_rotated(&section.inner, part_key, d_head, part);
+    read_sections(&section.inner, out);
     read_scaling(&section, b, max_positions, out);
     b->code = section.inner.code;
 }

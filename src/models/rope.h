@@ -38,6 +38,9 @@ struct ko_rope_config {
     double low, high;        /* Llama 3: factors of frequencies; YaRN: beta_slow, beta_fast */
     bool truncate;           /* YaRN: the two bounds are whole numbers */
     double attention_factor; /* of cos and sin: YaRN, LongRoPE; 0: 1 */
+    /* M-RoPE: the pairs of each axis, and how they lie (struct ko_rope); all 0: one position. */
+    int32_t section[3];
+    bool woven;
     double short_factor[KO_MAX_ROPE_PAIRS], long_factor[KO_MAX_ROPE_PAIRS]; /* LongRoPE */
 };
 

@@ -18,8 +18,28 @@ enum { PAD = 3 };
 struct shape {
     int32_t n_heads, n_rotated, stride;
     bool interleaved;
-    int32_t long_from; /* INT32_MAX: no long tables */
+    int32_t long_from;  /* INT32_MAX: no long tables */
+    int32_t section[3]; /* all 0: none */
+    bool woven;
 };
+
+/* The axis of each pair, by a list as transformers' slices assign them: parts one after the other, or
+   [1 : 3 n : 3] and [2 : 3 n : 3] of axis 0's. */
+static void list_axes(const struct shape *shape, int32_t *axis)
+{
+    const int32_t *n = shape->section;
+    int32_t k = 0;
+    for (int32_t a = 0; a < 3; a++) {
+        for (int32_t i = 0; i < n[a]; i++) {
+            axis[k++] = shape->woven ? 0 : a;
+        }
+    }
+    for (int32_t a = 1; shape->woven && a < 3; a++) {
+        for (int32_t i = 0; i < n[a]; i++) {
+            axis[3 * i + a] = a;
+        }
+    }
+}
 
 struct rope {
     struct shape shape;
@@ -40,11 +60,17 @@ static void reference_rope(const struct ko_rows *rows, int32_t r, const struct r
     const int32_t half = s->n_rotated / 2;
     const float *x = rope->x + ko_at(r, width_of(s), 0);
     const bool is_long = rows->n_tokens[rows->prompt[r]] > s->long_from;
+    int32_t axis[WAVE_TOKENS * WAVE_TOKENS] = {0};
+    if (rows->n_turns == 3) {
+        list_axes(s, axis);
+    }
     for (int32_t at = 0; at < s->n_heads * half; at++) {
         const int32_t k = at % half, head = at / half * s->stride;
         const int32_t a = head + (s->interleaved ? 2 * k : k);
         const int32_t b = head + (s->interleaved ? 2 * k + 1 : k + half);
-        const size_t angle = ko_at(rows->position[r], half, k);
+        const int32_t position =
+            rows->n_turns > 0 ? rows->turn[axis[k] * rows->n_rows + r] : rows->position[r];
+        const size_t angle = ko_at(position, half, k);
         const double c = (double)rope->cosine[is_long][angle];
         const double sine = (double)rope->sine[is_long][angle];
         out[a] = (double)x[a] * c - (double)x[b] * sine;
@@ -70,6 +96,8 @@ static float *rotate_rows(const struct backend *b, const struct ko_rows *rows, i
         .long_cos = has_long ? memory_floats(&m, rope->cosine[1], n_angles) : NULL,
         .long_sin = has_long ? memory_floats(&m, rope->sine[1], n_angles) : NULL,
         .long_from = s->long_from,
+        .section = {s->section[0], s->section[1], s->section[2]},
+        .woven = s->woven,
         .x = memory_floats(&m, rope->x, n),
         .ld = width_of(s),
         .stride = s->stride};
@@ -129,29 +157,60 @@ static void check_plans(const struct backends *all, const struct shape *shapes, 
 static void projected_rows_turn_by_their_positions(void **state)
 {
     static const struct shape shapes[] = {
-        {1, 2, 2, false, INT32_MAX}, {3, 14, 14, false, INT32_MAX}, {2, 64, 64, false, INT32_MAX},
-        {1, 2, 2, true, INT32_MAX},  {3, 14, 14, true, INT32_MAX},  {2, 64, 64, true, INT32_MAX}};
+        {1, 2, 2, false, INT32_MAX, {0}, false},   {3, 14, 14, false, INT32_MAX, {0}, false},
+        {2, 64, 64, false, INT32_MAX, {0}, false}, {1, 2, 2, true, INT32_MAX, {0}, false},
+        {3, 14, 14, true, INT32_MAX, {0}, false},  {2, 64, 64, true, INT32_MAX, {0}, false}};
     check_plans(*state, shapes, sizeof shapes / sizeof shapes[0]);
+}
+
+/* Rows have positions of their own, of one axis or three; a model without sections takes the first. */
+static void rows_turn_by_their_own_positions(void **state)
+{
+    static const struct shape shapes[] = {{3, 14, 14, false, INT32_MAX, {0}, false},
+                                          {2, 64, 70, false, INT32_MAX, {10, 11, 11}, false},
+                                          {2, 64, 64, false, INT32_MAX, {12, 10, 10}, true},
+                                          {3, 12, 12, true, INT32_MAX, {1, 2, 3}, false},
+                                          {2, 12, 16, false, 5, {4, 1, 1}, true}};
+    const struct backends *all = *state;
+    struct spread spread = {0};
+    for (uint32_t seed = 0; seed < 4; seed++) {
+        struct ko_rows rows = *wave_random_rows(seed);
+        int32_t *turn = calloc(3 * (size_t)rows.n_rows, sizeof *turn);
+        assert_non_null(turn);
+        for (int32_t i = 0; i < 3 * rows.n_rows; i++) {
+            turn[i] = (i * 7 + (int32_t)seed) % WAVE_TOKENS;
+        }
+        rows.turn = turn;
+        for (rows.n_turns = 1; rows.n_turns <= 3; rows.n_turns += 2) {
+            for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
+                check_rope(all, &rows, &shapes[s], &spread);
+            }
+        }
+        free(turn);
+    }
+    print_message("rope by positions of rows: %.1e from double precision\n", spread.largest);
 }
 
 /* The rest of a head stays, as do the keys and values between two heads' queries. */
 static void parts_of_heads_turn(void **state)
 {
-    static const struct shape shapes[] = {
-        {1, 2, 5, false, INT32_MAX},       {3, 10, 17, false, INT32_MAX},
-        {2, 32, 3 * 40, false, INT32_MAX}, {1, 2, 5, true, INT32_MAX},
-        {3, 10, 17, true, INT32_MAX},      {2, 32, 3 * 40, true, INT32_MAX}};
+    static const struct shape shapes[] = {{1, 2, 5, false, INT32_MAX, {0}, false},
+                                          {3, 10, 17, false, INT32_MAX, {0}, false},
+                                          {2, 32, 3 * 40, false, INT32_MAX, {0}, false},
+                                          {1, 2, 5, true, INT32_MAX, {0}, false},
+                                          {3, 10, 17, true, INT32_MAX, {0}, false},
+                                          {2, 32, 3 * 40, true, INT32_MAX, {0}, false}};
     check_plans(*state, shapes, sizeof shapes / sizeof shapes[0]);
 }
 
 /* The plans' waves hold prompts of 3 and 5, 4 and 6, 5 and 8 tokens. */
 static void long_prompts_have_their_own_tables(void **state)
 {
-    static const struct shape shapes[] = {{2, 6, 7, false, 3},
-                                          {2, 6, 7, true, 4},
-                                          {1, 34, 40, false, 5},
-                                          {3, 2, 2, true, 7},
-                                          {2, 4, 4, false, 0}};
+    static const struct shape shapes[] = {{2, 6, 7, false, 3, {0}, false},
+                                          {2, 6, 7, true, 4, {0}, false},
+                                          {1, 34, 40, false, 5, {0}, false},
+                                          {3, 2, 2, true, 7, {0}, false},
+                                          {2, 4, 4, false, 0, {0}, false}};
     check_plans(*state, shapes, sizeof shapes / sizeof shapes[0]);
 }
 
@@ -257,6 +316,7 @@ int run_heads(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heads_are_copied_to_another_layout),
         cmocka_unit_test(projected_rows_turn_by_their_positions),
+        cmocka_unit_test(rows_turn_by_their_own_positions),
         cmocka_unit_test(parts_of_heads_turn),
         cmocka_unit_test(long_prompts_have_their_own_tables),
         cmocka_unit_test(heads_are_normed_apart),

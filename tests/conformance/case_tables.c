@@ -150,6 +150,20 @@ static void check_chunks(const struct ko_rows *rows, const struct ko_cuda_chunks
     assert_true((size_t)n <= ko_cuda_chunks_most(rows->n_rows, rows->max_tokens, length, from));
 }
 
+/* The wave with rotary positions of one axis, of three, or without. free() turn. */
+static struct ko_rows with_turns(const struct ko_rows *wave, int32_t kind)
+{
+    struct ko_rows rows = *wave;
+    rows.n_turns = kind == 2 ? 3 : kind;
+    int32_t *turn = calloc((size_t)rows.n_turns * (size_t)rows.n_rows + 1, sizeof *turn);
+    assert_non_null(turn);
+    for (int32_t i = 0; i < rows.n_turns * rows.n_rows; i++) {
+        turn[i] = i * 7 % 11;
+    }
+    rows.turn = turn;
+    return rows;
+}
+
 static void every_wave_is_told_whole(void **state)
 {
     (void)state;
@@ -160,11 +174,14 @@ static void every_wave_is_told_whole(void **state)
         struct wave_plan plan;
         wave_random((uint32_t)k, &plan);
         plan.stretch = k % 2 ? 1 + (int32_t)(k % WAVE_STRETCH) : 0;
-        const struct ko_rows *rows = k < n_plans  ? wave_rows(&plans[k])
+        const struct ko_rows *wave = k < n_plans  ? wave_rows(&plans[k])
                                      : k % 3 == 0 ? wave_chunked_rows((uint32_t)k)
                                                   : wave_rows(&plan);
+        const struct ko_rows turned = with_turns(wave, (int32_t)(k % 3)), *rows = &turned;
         pack_wave(rows, &p);
         check_copies(rows, &p.rows);
+        expect_same(p.rows.turn, rows->turn, rows->n_turns * rows->n_rows);
+        free((void *)(uintptr_t)rows->turn);
         check_order(rows, &p.rows);
         check_places(rows, &p.rows);
         check_items(rows, &p.rows);

@@ -242,6 +242,8 @@ static void rotate_heads(struct ko_steps *steps, const struct ko_sublayer *subla
         .long_cos = is_long ? values + table->long_cos : NULL,
         .long_sin = is_long ? values + table->long_sin : NULL,
         .long_from = is_long ? (int32_t)table->config.original : INT32_MAX,
+        .section = {table->config.section[0], table->config.section[1], table->config.section[2]},
+        .woven = table->config.woven,
         .x = qkv->q,
         .ld = qkv->ld,
         .stride = qkv->stride,
@@ -325,6 +327,10 @@ static void rotary_details(const struct ko_rope_config *rope, int32_t d_head,
     }
     if (rope->interleaved) {
         ko_details_add(out, "interleaved rotary pairs");
+    }
+    if (rope->section[0] > 0) {
+        ko_details_add(out, "rotary pairs of three axes, %d + %d + %d%s", rope->section[0],
+                       rope->section[1], rope->section[2], rope->woven ? " interleaved" : "");
     }
     if (rope->scaling != KO_ROPE_DEFAULT) {
         ko_details_add(out, "rotary scaling %s by %g", ko_rope_scaling_name(rope->scaling),
