@@ -23,7 +23,7 @@ static void leave_layers(struct ko_builder *b)
 
 void ko_declare_prefix(struct ko_builder *b, const char *bare, const char *prefix)
 {
-    b->root = ko_tensor_exists(b, bare) ? "" : prefix;
+    b->root = ko_tensor_exists(b, bare) ? "" : b->language ? b->language : prefix;
     leave_layers(b);
 }
 
@@ -183,6 +183,7 @@ void ko_declare_head(struct ko_builder *b, const char *norm, const char *head)
 {
     const struct ko_shape *s = &b->model->shape;
     struct ko_ends *ends = &b->model->ends;
+    head = b->head ? b->head : head;
     const struct ko_weight_row row = {
         head, &ends->head, ends->tied, KO_AS_STORED, 2, {s->vocabulary, ends->embedding_width}};
     leave_layers(b);

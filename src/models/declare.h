@@ -12,7 +12,7 @@
 /* Whether the file has the tensor; false without a checkpoint. */
 bool ko_tensor_exists(const struct ko_builder *b, const char *name);
 /* Sets the prefix of all names: "" if the file has the tensor `bare` (a model saved without its
-   head), else `prefix`, which must outlive b. */
+   head), else `prefix`, which must outlive b, or b->language. */
 void ko_declare_prefix(struct ko_builder *b, const char *bare, const char *prefix);
 /* What is declared from here on belongs to layer l and is named "LIST.L." after the prefix, as in
    "layers.7.". */

@@ -15,6 +15,7 @@
     X(mistral)                                                                                     \
     X(qwen2)                                                                                       \
     X(qwen3)                                                                                       \
+    X(vision_language)                                                                             \
     X(gemma)                                                                                       \
     X(gemma2)                                                                                      \
     X(gemma3)                                                                                      \

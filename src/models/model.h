@@ -113,13 +113,13 @@ struct ko_builder;
 struct ko_family {
     const char *name;           /* "mamba": the architecture in the cube */
     const char *title;          /* "Mamba-1": the name in messages */
-    const char *model_types[4]; /* config.json's model_type; NULL-terminated */
+    const char *model_types[8]; /* config.json's model_type; NULL-terminated */
     bool in_first; /* the layers' matrices are [in, out] in the file (GPT-2's Conv1D) */
     bool mxfp4;    /* it can read weights of quantization_config's quant_method mxfp4 */
     /* Endings of names of tensors that may be left over (stored masks); NULL-terminated. */
     const char *ignored_endings[4];
     /* Beginnings of such names (parts that a text does not need); NULL-terminated. */
-    const char *ignored_beginnings[4];
+    const char *ignored_beginnings[10];
 
     /* Reads config.json into the shape, then lists the model's weights and sublayers, layer by
        layer (src/models/config.h, declare.h). KO_E_INPUT "MODEL: KEY: ..." in b->code for a missing
@@ -157,8 +157,11 @@ struct ko_builder {
     struct ko_error *err;
     enum ko_code code;
     /* Where declared weights belong, see ko_declare_layer. */
-    int32_t layer;    /* -1: no layer */
-    bool shared;      /* sublayers of several layers read them */
+    int32_t layer; /* -1: no layer */
+    bool shared;   /* sublayers of several layers read them */
+    /* Of the language part of a larger model: the prefix of its names, and the name of its head, in
+       place of those that its family gives; static. NULL: those. */
+    const char *language, *head;
     const char *root; /* prefix of all names but the head's: "model."; static */
     char prefix[64];  /* prefix of the names in this layer: "model.layers.7." */
 };

@@ -26,6 +26,7 @@ static void build_qwen3(struct ko_builder *b)
     ko_config_bool(b, "attention_bias", &layer.qkv_bias);
     layer.o_bias = layer.qkv_bias;
     layer.qk_norm = true;
+    layer.rope.woven = layer.rope.section[0] > 0; /* Qwen3-VL */
     ko_llama_list(b, &layer);
 }
 
