@@ -16,11 +16,12 @@ from knockout_figures.cube import CubeError
 from . import figures
 from .commands import evaluate, inspect, merge, open, plan, run, status, verify, version
 from .cube import Cube, Evaluation
+from .embeddings import export_embeddings
 from .errors import (FailedCells, Incomplete, InputError, Interrupted, KnockoutError, KnockoutWarning, ProgramNotFound, Stopped)
 from .plan import Plan
 from .spec import Spec
 
 __version__ = "0.1.0"
 __all__ = ["Cube", "CubeError", "Evaluation", "FailedCells", "Incomplete", "InputError", "Interrupted", "KnockoutError", "KnockoutWarning",
-           "Plan", "ProgramNotFound", "Spec", "Stopped", "__version__", "evaluate", "figures", "inspect", "merge", "open", "plan", "run",
+           "Plan", "ProgramNotFound", "Spec", "Stopped", "__version__", "evaluate", "export_embeddings", "figures", "inspect", "merge", "open", "plan", "run",
            "status", "verify", "version"]

@@ -12,12 +12,15 @@
 #include "src/models/pass.h"
 #include "src/plan/plan.h"
 
+struct ko_given;
+
 struct ko_engine {
     const struct ko_plan *plan; /* borrowed */
     int32_t plan_model;
     int32_t max_rows;
     struct ko_pass pass;        /* x, buffers and masks are owned, in the backend's memory */
     struct ko_metrics *metrics; /* [max_rows] host; owned */
+    struct ko_given *given;     /* of a plan with matrices of embeddings, else NULL; owned */
     /* Work of the batch's waves before this one, and of this one, as shares of 1. */
     double share_before, share_of_wave;
 };

@@ -8,6 +8,7 @@
 
 #include "src/base/memory.h"
 #include "src/forward/engine.h"
+#include "src/forward/given.h"
 
 /* Room for the rows that lose a component. */
 static enum ko_code allocate_removed(struct ko_engine *engine, struct ko_error *err)
@@ -114,6 +115,9 @@ enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
         code = kernels->reserve(be, &limits, err);
     }
     if (code == KO_OK) {
+        code = ko_given_open(plan, plan_model, &engine->given, err);
+    }
+    if (code == KO_OK) {
         code = ko_engine_make_masks(engine, err);
     }
     if (code == KO_OK) {
@@ -144,6 +148,7 @@ void ko_engine_free(struct ko_engine *engine)
     pass->kernels->release(pass->be, pass->before);
     pass->kernels->release(pass->be, (void *)(uintptr_t)pass->means);
     free(pass->list);
+    ko_given_close(engine->given);
     free(engine->metrics);
     free(engine);
 }

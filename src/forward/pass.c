@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "src/forward/engine.h"
+#include "src/forward/given.h"
 #include "src/forward/group.h"
 #include "src/forward/layer_stream.h"
 
@@ -211,6 +212,7 @@ enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *s
                        model->name, set->rows.n_rows, engine->max_rows);
     }
     pass->rows = &set->rows;
+    pass->source = ko_given_source(engine->given, set);
     pass->only_last = false;
     pass->first_last = set->first_last;
     pass->n_last = set->n_last;

@@ -17,7 +17,9 @@ static enum ko_code allocate_rows(struct ko_row_set *set, int32_t n_trunk,
     set->per_stage = ko_new(4 * (size_t)n_stages, sizeof *set->per_stage, err);
     set->first_last =
         ko_new((size_t)wave->n_prompts + (size_t)wave->n_branches, sizeof *set->first_last, err);
-    if (!set->per_row || !set->token || !set->per_prompt || !set->per_stage || !set->first_last) {
+    set->given = ko_new((size_t)wave->n_prompts, sizeof *set->given, err);
+    if (!set->per_row || !set->token || !set->per_prompt || !set->per_stage || !set->first_last ||
+        !set->given) {
         return err ? err->code : KO_E_MEMORY;
     }
     return KO_OK;
@@ -85,8 +87,12 @@ static void lay_trunks(const struct ko_plan *plan, const struct ko_wave *wave,
         if (n > set->rows.max_tokens) {
             set->rows.max_tokens = n;
         }
+        if (prompt->n_embedded > 0) {
+            set->given[set->n_given++] = (struct ko_given_rows){prompt, row};
+        }
         for (int32_t i = 0; i < n; i++, row++) {
-            set->token[row] = ko_prompt_row_token(prompt, i);
+            const int32_t token = ko_prompt_row_token(prompt, i);
+            set->token[row] = token < 0 ? 0 : token; /* a matrix's row replaces it */
             a->position[row] = i;
             a->previous[row] = i > 0 ? row - 1 : -1;
             a->branch[row] = -1;
@@ -112,6 +118,36 @@ static void lay_branches(const struct ko_wave *wave, const struct ko_row_set *se
             a->parent_row[row] = parent + i;
         }
     }
+}
+
+/* Lays out the rotary positions of every row, if a prompt of the wave brings its own. */
+static enum ko_code lay_turns(const struct ko_plan *plan, const struct ko_wave *wave,
+                              struct ko_row_set *set, struct ko_error *err)
+{
+    struct ko_rows *rows = &set->rows;
+    const size_t n = (size_t)rows->n_rows;
+    int32_t n_turns = 0;
+    for (int32_t k = 0; k < set->n_given; k++) {
+        const int32_t its = set->given[k].prompt->n_turns;
+        n_turns = its > n_turns ? its : n_turns;
+    }
+    if (n_turns == 0) {
+        return KO_OK;
+    }
+    set->turn = ko_new((size_t)n_turns * n, sizeof *set->turn, err);
+    if (!set->turn) {
+        return KO_E_MEMORY;
+    }
+    for (int32_t axis = 0; axis < n_turns; axis++) {
+        for (size_t r = 0; r < n; r++) {
+            const int32_t fact = wave->fact[rows->prompt[r]];
+            set->turn[(size_t)axis * n + r] =
+                ko_prompt_turn(ko_plan_prompt(plan, wave->model, fact), axis, rows->position[r]);
+        }
+    }
+    rows->turn = set->turn;
+    rows->n_turns = n_turns;
+    return KO_OK;
 }
 
 static void count_stages(struct ko_row_set *set)
@@ -197,6 +233,11 @@ enum ko_code ko_row_set_build(const struct ko_plan *plan, const struct ko_wave *
     const struct row_arrays arrays = bind_arrays(&set, n_trunk, wave, n_stages);
     lay_trunks(plan, wave, &set, &arrays);
     lay_branches(wave, &set, &arrays);
+    code = lay_turns(plan, wave, &set, err);
+    if (code != KO_OK) {
+        ko_row_set_free(&set);
+        return code;
+    }
     count_stages(&set);
     find_last_rows(plan, wave, &set);
     *out = set;
@@ -214,5 +255,7 @@ void ko_row_set_free(struct ko_row_set *set)
     free(set->per_stage);
     free(set->first_last);
     free(set->last);
+    free(set->given);
+    free(set->turn);
     *set = (struct ko_row_set){0};
 }

@@ -10,6 +10,12 @@
 #include "src/plan/plan.h"
 #include "src/tree/wave.h"
 
+/* A trunk whose first rows are a matrix of embeddings. */
+struct ko_given_rows {
+    const struct ko_prompt *prompt; /* the plan's; borrowed */
+    int32_t first_row;
+};
+
 /* Owns every array that `rows` points to, but branches and edge sets, which are the wave's. */
 struct ko_row_set {
     struct ko_rows rows;
@@ -23,6 +29,10 @@ struct ko_row_set {
     int32_t n_last; /* all of them: one for each token of an answer that is scored */
     int32_t *last;  /* [n_last] row numbers */
     int32_t *clean, *target, *foil; /* [n_last], as ko_unembed wants them */
+    struct ko_given_rows *given;    /* [n_given] */
+    int32_t n_given;
+    int32_t
+        *turn; /* [n_turns, n_rows], see struct ko_rows; NULL where no prompt brings positions */
 };
 
 /* Lays out a wave: trunk rows prompt after prompt, then the branches' rows. The wave is borrowed.

@@ -196,6 +196,9 @@ enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err)
     } else {
         ko_step_embed(&steps, &args);
     }
+    if (steps.code == KO_OK && pass->source) {
+        steps.code = pass->source->put(pass->source->self, pass, err);
+    }
     if (ends->kept) {
         ko_step_copy(&steps, pass->model->shape.d_model, pass->x, pass->buffer[KO_EMBEDDED_BUFFER],
                      pass->model->shape.d_model);

@@ -26,6 +26,12 @@ struct ko_recorder {
     void *self;
 };
 
+/* Puts rows that are given, not looked up, into x after the embedding of the trunks. */
+struct ko_given_source {
+    enum ko_code (*put)(void *self, const struct ko_pass *pass, struct ko_error *err);
+    void *self;
+};
+
 struct ko_pass {
     const struct ko_model *model;
     struct ko_arena arena;
@@ -46,6 +52,7 @@ struct ko_pass {
     int32_t n_means;
     const struct ko_plan_model *plan_model; /* the places of the means */
     const struct ko_recorder *recorder;     /* NULL: nothing is recorded */
+    const struct ko_given_source *source;   /* NULL: every row is a token's */
     bool only_last; /* behind the last mixers: of the rows only the scored ones are left */
     /* [n_prompts + n_branches] where those of each trunk, then of each branch, begin among them */
     const int32_t *first_last;
@@ -118,10 +125,10 @@ KO_MUST_CHECK enum ko_code ko_pass_finish(const struct ko_pass *pass,
                                           const float *mixed, int32_t ld_mixed,
                                           struct ko_error *err);
 
-/* The ends of a pass: the embedding of the trunk rows into pass->x (and into KO_EMBEDDED_BUFFER, where
-   the model keeps it), and from x [n, d_model] after
-   the last sublayer the rows that the unembedding reads: the final norm in place, and the projection
-   to the width of the embedding in buffer 2, where the model has one. */
+/* The ends of a pass: the embedding of the trunk rows, or the rows of pass->source, into pass->x (and
+   into KO_EMBEDDED_BUFFER, where the model keeps it), and from x [n, d_model] after the last sublayer
+   the rows that the unembedding reads: the final norm in place, and the projection to the width of
+   the embedding in buffer 2, where the model has one. */
 KO_MUST_CHECK enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_pass_final(const struct ko_pass *pass, int32_t n, float *x,
                                          const float **out, struct ko_error *err);

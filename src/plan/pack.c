@@ -121,6 +121,18 @@ static size_t n_pairs(const struct ko_plan *plan)
     return (size_t)plan->n_models * (size_t)plan->n_facts;
 }
 
+static void pack_embeddings(const struct ko_plan *plan, bool paths, struct ko_bytes *to)
+{
+    const size_t n = plan->embeddings.n;
+    ko_put_int(to, plan->has_foils + (n > 0 ? KO_EMBEDDINGS_UNIT : 0));
+    if (n > 0 && paths) {
+        ko_put_int(to, (int64_t)n);
+        for (size_t i = 0; i < n; i++) {
+            ko_put_string(to, plan->embeddings.item[i]);
+        }
+    }
+}
+
 static void pack_plan(const struct ko_plan *plan, bool paths, struct ko_bytes *to)
 {
     ko_put_int(to, plan->kind + KO_OVER_UNIT * (int64_t)plan->over +
@@ -140,7 +152,7 @@ static void pack_plan(const struct ko_plan *plan, bool paths, struct ko_bytes *t
     for (size_t i = 0; i < n_pairs(plan); i++) {
         ko_prompt_pack(&plan->prompt[i], to);
     }
-    ko_put_int(to, plan->has_foils);
+    pack_embeddings(plan, paths, to);
     ko_put_int(to, plan->score + KO_ANSWER_ROWS_UNIT * (int64_t)plan->answer_rows);
     if (plan->score == KO_SCORE_WHOLE_ANSWER) {
         ko_put_int(to, plan->n_answer_tokens);

@@ -22,6 +22,10 @@ static inline uint8_t ko_packed_mixer(const struct ko_plan_model *model)
     return model->n_features > 0 ? KO_MIXER_SSM : KO_MIXER_ATTENTION;
 }
 
+/* A plan with files of matrices has this added to whether it has foils. Their paths follow, but not in
+   the bytes that it is hashed by: each prompt has the hash of its matrix. */
+enum { KO_EMBEDDINGS_UNIT = 2 };
+
 /* The kind of a route and the set of its components are packed as one number. */
 enum { KO_COMPONENTS_UNIT = 256 };
 

@@ -80,6 +80,7 @@ void ko_plan_free(struct ko_plan *plan)
     free(plan->model);
     free(plan->fact);
     free(plan->prompt);
+    ko_strings_free(&plan->embeddings);
     free(plan->route);
     free(plan->class);
     free(plan->size);

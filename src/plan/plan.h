@@ -107,7 +107,8 @@ struct ko_plan {
     /* [n_facts] the eval_prompt axis: the facts of all prompt files, in file order */
     struct ko_plan_fact *fact;
     int32_t n_facts;
-    struct ko_prompt *prompt; /* [n_models * n_facts] audited */
+    struct ko_prompt *prompt;     /* [n_models * n_facts] audited */
+    struct ko_strings embeddings; /* paths of the files of prompts that are matrices; owned */
     bool has_foils;
     enum ko_score score; /* the rule that the prompts were audited by */
     /* With `whole-answer`: what the answers' rows are in a sweep, and the most scored tokens of any

@@ -301,6 +301,21 @@ static enum ko_code get_lists(struct ko_bytes *from, struct ko_window_lists *lis
     return code;
 }
 
+static enum ko_code get_embeddings(struct ko_bytes *from, struct ko_plan *plan,
+                                   struct ko_error *err)
+{
+    const int32_t flags = get_int(from);
+    const int32_t n = flags >= KO_EMBEDDINGS_UNIT ? get_int(from) : 0;
+    enum ko_code code = KO_OK;
+    plan->has_foils = flags % KO_EMBEDDINGS_UNIT != 0;
+    for (int32_t i = 0; code == KO_OK && i < n && !from->broken; i++) {
+        char *path = ko_get_string(from, err);
+        code = path ? ko_strings_add(&plan->embeddings, path, err) : KO_E_FAILED;
+        free(path);
+    }
+    return code;
+}
+
 static void get_score(struct ko_bytes *from, struct ko_plan *plan)
 {
     const int32_t score = get_int(from);
@@ -349,7 +364,9 @@ static enum ko_code get_plan(struct ko_bytes *from, struct ko_plan *plan, struct
         code = get_prompts(from, plan, err);
     }
     if (code == KO_OK) {
-        plan->has_foils = get_int(from) != 0;
+        code = get_embeddings(from, plan, err);
+    }
+    if (code == KO_OK) {
         get_score(from, plan);
         code = get_axes(from, plan, err);
     }

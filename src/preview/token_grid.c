@@ -57,7 +57,8 @@ enum ko_code ko_token_grid_of(const struct ko_plan *plan, const struct ko_prompt
     enum ko_code code = list_sets(plan, &grid.set, err);
     for (size_t k = 0; code == KO_OK && k < n_tokens; k++) {
         const char *piece = ko_tokenizer_piece(tokenizer, prompt->token[k]);
-        code = add_piece(&grid.piece, piece ? piece : "?", err);
+        const char *other = (int32_t)k < prompt->n_embedded ? "row" : "?"; /* of a matrix */
+        code = add_piece(&grid.piece, piece ? piece : other, err);
     }
     if (code == KO_OK) {
         grid.member = ko_new(grid.set.n * n_tokens, 1, err);

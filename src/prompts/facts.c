@@ -228,6 +228,7 @@ void ko_facts_free(struct ko_facts *facts)
             free(fact->span[k].name);
         }
         free(fact->span);
+        ko_fact_embedded_free(fact->embedded);
     }
     free(facts->fact);
     ko_strings_free(&facts->span_names);

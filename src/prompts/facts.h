@@ -24,6 +24,19 @@ struct ko_named_span {
     bool positions;               /* they are positions of tokens instead */
 };
 
+/* What a prompt has that is a matrix of embeddings in place of a text. */
+struct ko_fact_embedded {
+    int32_t *target_id, *foil_id; /* [n]; n 0: the text `target` or `foil` is tokenized; owned */
+    size_t n_target_ids, n_foil_ids;
+    /* [n_turns, n_positions] rotary positions: n_turns is 0 (none are given), 1 or 3; owned */
+    int32_t *turn;
+    int32_t n_turns, n_positions;
+    /* Of the matrix (ko_embeddings_attach): [n_rows, width], and the XXH3-128 of its bytes, "" if
+       they were not read. */
+    int32_t n_rows, width;
+    char hash[33];
+};
+
 struct ko_fact {
     char *id;       /* unique; numbers are kept as their decimal text */
     char *text;     /* the prompt */
@@ -33,6 +46,7 @@ struct ko_fact {
     char *relation; /* NULL where there is none */
     struct ko_named_span *span;
     size_t n_spans;
+    struct ko_fact_embedded *embedded; /* NULL: the prompt is its text; owned */
     int line; /* of the file, from 1 (the record's number for JSON arrays) */
 };
 
@@ -58,6 +72,9 @@ struct ko_facts {
      subject, target_true: {str}, target_new: {str}, relation_id}};
    - a relation of LRE's data: {name, prompt_templates: ["{} template"], samples: [{subject,
      object}]}; only the first template is used.
+   A JSON record with `embeddings`: true is a matrix (docs/embeddings.md): `target` or target_ids,
+   optionally prompt (for people to read), id, relation, foil or foil_ids, token_spans,
+   position_ids.
    Other columns are ignored. An object may span several lines; {"data": [...]} is read as its list.
    If no record has an id, the ids are the records' numbers, from 0. KO_E_INPUT "FILE:LINE: ..." for a
    missing key, a wrong type, a duplicate key, invalid UTF-8, a NUL character, or a duplicate id

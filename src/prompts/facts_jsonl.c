@@ -87,6 +87,9 @@ enum ko_code ko_facts_add_record(struct ko_facts_reader *reader, json_object *re
     if (ko_fact_is_relation(record)) {
         return ko_facts_add_relation(reader, record, line, err);
     }
+    if (ko_json_get(record, "embeddings")) {
+        return ko_facts_add_embedded(reader, record, line, where, err);
+    }
     enum ko_code code = list_keys(record, &keys, err);
     const struct ko_fact_layout layout = ko_fact_layout_of(&keys);
     if (code == KO_OK) {

@@ -35,6 +35,11 @@ KO_MUST_CHECK enum ko_code ko_facts_add_relation(struct ko_facts_reader *reader,
 KO_MUST_CHECK enum ko_code ko_fact_fill(const char *template, const char *subject,
                                         const char *where, struct ko_text *out,
                                         struct ko_error *err);
+/* Adds a record with the key `embeddings`. */
+KO_MUST_CHECK enum ko_code ko_facts_add_embedded(struct ko_facts_reader *reader,
+                                                 json_object *record, int line, const char *where,
+                                                 struct ko_error *err);
+void ko_fact_embedded_free(struct ko_fact_embedded *embedded);
 /* Adds the spans of a record, in characters (`spans`) and in positions (`token_spans`). */
 KO_MUST_CHECK enum ko_code ko_fact_read_spans(struct ko_fact *fact, json_object *record,
                                               const char *where, struct ko_error *err);

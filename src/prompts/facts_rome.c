@@ -112,7 +112,7 @@ enum ko_code ko_facts_read_array(struct ko_facts_reader *reader, const char *byt
 enum ko_code ko_facts_read_object(struct ko_facts_reader *reader, json_object *root,
                                   struct ko_error *err)
 {
-    static const char *const keys[] = {"requested_rewrite", "prompt", "subject"};
+    static const char *const keys[] = {"requested_rewrite", "prompt", "subject", "embeddings"};
     json_object *data = ko_json_get(root, "data");
     bool record = ko_fact_is_relation(root);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {

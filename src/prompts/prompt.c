@@ -10,6 +10,7 @@
 
 #include "src/base/memory.h"
 #include "src/base/utf8.h"
+#include "src/prompts/prompt_place.h"
 #include "src/tokenizer/text/unicode.h"
 
 /* The text of a fact, tokenized, before the BOS is decided. */
@@ -186,7 +187,7 @@ static enum ko_code place_spans(const struct ko_fact *fact, const struct reading
     return KO_OK;
 }
 
-static enum ko_reason check_limits(const struct ko_audit *audit, const struct ko_prompt *p)
+enum ko_reason ko_prompt_check_limits(const struct ko_audit *audit, const struct ko_prompt *p)
 {
     if (p->n_tokens > KO_PROMPT_TOKENS ||
         (audit->max_tokens > 0 && p->n_tokens > audit->max_tokens)) {
@@ -250,9 +251,8 @@ static enum ko_code place_whole(const struct ko_audit *audit, const struct ko_an
     return KO_OK;
 }
 
-/* Sets the answer's scored token, or the reason why there is no such token. */
-static enum ko_code place_answer(const struct ko_audit *audit, const struct ko_answer *answer,
-                                 struct ko_prompt *p, struct ko_error *err)
+enum ko_code ko_prompt_place_answer(const struct ko_audit *audit, const struct ko_answer *answer,
+                                    struct ko_prompt *p, struct ko_error *err)
 {
     const bool raw = audit->score == KO_SCORE_RAW_FIRST_TOKEN;
     p->reason = answer->reason;
@@ -272,7 +272,7 @@ static enum ko_code place_answer(const struct ko_audit *audit, const struct ko_a
         if (code != KO_OK) {
             return code;
         }
-        p->reason = check_limits(audit, p);
+        p->reason = ko_prompt_check_limits(audit, p);
     }
     p->target = raw ? ko_answer_first(answer) : answer->text;
     p->target_blank = raw && answer->n_blank > 0;
@@ -290,7 +290,7 @@ static enum ko_code score_answers(const struct ko_audit *audit, const struct ko_
     enum ko_code code =
         ko_answer_find(audit->tokenizer, r->text, &r->encoding, fact->target, &answer, err);
     if (code == KO_OK) {
-        code = place_answer(audit, &answer, p, err);
+        code = ko_prompt_place_answer(audit, &answer, p, err);
     }
     if (code == KO_OK && p->reason == KO_RUNNABLE) {
         code = ko_answer_find(audit->tokenizer, r->text, &r->encoding,
@@ -321,7 +321,7 @@ static enum ko_code fill_prompt(const struct ko_audit *audit, const struct ko_fa
                     ? KO_PROMPT_EMPTY
                     : find_subject(r, fact->subject, &begin, &end);
     if (!p->reason) {
-        p->reason = check_limits(audit, p);
+        p->reason = ko_prompt_check_limits(audit, p);
     }
     if (p->reason) {
         return KO_OK;
@@ -340,6 +340,7 @@ bool ko_audit_equal(const struct ko_audit *a, const struct ko_audit *b)
 {
     return a->score == b->score && a->bos == b->bos && a->bos_id == b->bos_id &&
            a->max_tokens == b->max_tokens && a->vocabulary == b->vocabulary &&
+           a->width == b->width && a->positions == b->positions &&
            strcmp(ko_tokenizer_fingerprint(a->tokenizer), ko_tokenizer_fingerprint(b->tokenizer)) ==
                0;
 }
@@ -350,9 +351,12 @@ enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact 
     struct ko_prompt p = {.id = ko_copy(fact->id, err)};
     struct reading r = {0};
     struct ko_error why = {0};
-    enum ko_code code = p.id ? read_text(audit->tokenizer, fact->text, &r, &why) : KO_E_MEMORY;
+    enum ko_code code = !p.id            ? KO_E_MEMORY
+                        : fact->embedded ? KO_OK
+                                         : read_text(audit->tokenizer, fact->text, &r, &why);
     if (code == KO_OK) {
-        code = fill_prompt(audit, fact, &r, &p, err);
+        code = fact->embedded ? ko_prompt_fill_embedded(audit, fact, &p, err)
+                              : fill_prompt(audit, fact, &r, &p, err);
     } else if (code == KO_E_INPUT) {
         p.reason = KO_TEXT_REFUSED; /* not an error, so that the other prompts still run */
         code = KO_OK;
@@ -367,6 +371,7 @@ enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact 
     if (p.reason) {
         free(p.in_subject);
         free(p.rest);
+        free(p.turn);
         p = (struct ko_prompt){
             .reason = p.reason, .id = p.id, .n_tokens = p.n_tokens, .token = p.token};
     }
@@ -383,6 +388,7 @@ void ko_prompt_free(struct ko_prompt *prompt)
     free(prompt->token);
     free(prompt->in_subject);
     free(prompt->rest);
+    free(prompt->turn);
     for (int32_t i = 0; i < prompt->n_spans; i++) {
         free(prompt->span[i].name);
     }

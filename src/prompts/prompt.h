@@ -47,6 +47,13 @@ struct ko_prompt {
     enum ko_foil foil_state;
     struct ko_token_span *span;
     int32_t n_spans;
+    /* Of a prompt that is a matrix of embeddings: its rows, which have -1 as tokens and are the first
+       of the prompt; and the XXH3-128 of its bytes. 0 and "": every row is a token. */
+    int32_t n_embedded;
+    char hash[33];
+    /* [n_turns, n_embedded] rotary positions, n_turns 1 or 3; owned. NULL (0): the rows' numbers. */
+    int32_t *turn;
+    int32_t n_turns;
 };
 
 /* Rows of a forward pass: T, and those of the answer. */
@@ -71,6 +78,18 @@ static inline int32_t ko_prompt_row_token(const struct ko_prompt *prompt, int32_
                                   : ko_prompt_scored(prompt, row - prompt->n_tokens);
 }
 
+/* The rotary position of a row, [ko_prompt_n_rows], on axis 0, 1 or 2. Rows behind the matrix go on
+   from its largest position, as in transformers' get_rope_index. */
+int32_t ko_prompt_turn(const struct ko_prompt *prompt, int32_t axis, int32_t row);
+
+/* What a model takes of a row's position. */
+enum ko_positions {
+    KO_POSITIONS_NONE,    /* nothing: SSMs, attention without positions */
+    KO_POSITIONS_LEARNED, /* a learned embedding */
+    KO_POSITIONS_ROTARY,  /* one rotary position */
+    KO_POSITIONS_THREE    /* three: time, height and width (M-RoPE) */
+};
+
 struct ko_audit {
     struct ko_tokenizer *tokenizer; /* borrowed */
     enum ko_score score;
@@ -81,6 +100,8 @@ struct ko_audit {
     int32_t bos_id;     /* -1: the model has no BOS token */
     int32_t max_tokens; /* positions of the model; 0: as many as KO_PROMPT_TOKENS */
     int32_t vocabulary; /* rows of the embedding */
+    int32_t width;      /* of the residual stream: d_model */
+    enum ko_positions positions;
 };
 
 /* Subject: the tokens that overlap, by character offset, the first occurrence of the trimmed
@@ -88,7 +109,9 @@ struct ko_audit {
    encode(prompt + " " + trimmed answer) after encode(prompt), with `whole-answer` all of them. If
    the first is white space, the rule decides (docs/semantics.md). If encode(prompt) is not a
    prefix, the reason is KO_TARGET_MERGES. Returns KO_OK for a prompt that cannot be run, with its
-   reason; it fails only for lack of memory and broken input. Free with ko_prompt_free. */
+   reason; it fails only for lack of memory and broken input, as a matrix of another width than the
+   model's. Of a matrix the answer is tokenized alone, without special tokens in front, as it is
+   written. Free with ko_prompt_free. */
 KO_MUST_CHECK enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact *fact,
                                            struct ko_prompt *out, struct ko_error *err);
 void ko_prompt_free(struct ko_prompt *prompt); /* leaves {0} */

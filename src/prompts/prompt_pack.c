@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes a tokenized prompt as bytes and reads it back. Copying a prompt does both. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/memory.h"
 #include "src/prompts/prompt.h"
 
+/* The reason of a prompt that is a matrix has this added. Its last fields follow. Prompts of text keep
+   the bytes that plans are hashed by. */
+enum { EMBEDDED_UNIT = 256 };
+
 void ko_prompt_pack(const struct ko_prompt *p, struct ko_bytes *to)
 {
     size_t n = (size_t)p->n_tokens;
-    ko_put_int(to, p->reason);
+    ko_put_int(to, p->reason + (p->n_embedded > 0 ? EMBEDDED_UNIT : 0));
     ko_put_string(to, p->id);
     ko_put_int(to, p->n_tokens);
     ko_put_blob(to, p->token, n * sizeof *p->token);
@@ -30,6 +35,14 @@ void ko_prompt_pack(const struct ko_prompt *p, struct ko_bytes *to)
         ko_put_string(to, p->span[i].name);
         ko_put_int(to, p->span[i].begin);
         ko_put_int(to, p->span[i].end);
+    }
+    if (p->n_embedded > 0) {
+        ko_put_int(to, p->n_embedded);
+        ko_put_string(to, p->hash);
+        ko_put_int(to, p->n_turns);
+        if (p->n_turns > 0) {
+            ko_put_blob(to, p->turn, (size_t)p->n_turns * (size_t)p->n_embedded * sizeof *p->turn);
+        }
     }
 }
 
@@ -84,11 +97,38 @@ static enum ko_code unpack_spans(struct ko_bytes *from, struct ko_prompt *p, str
     return KO_OK;
 }
 
+static enum ko_code unpack_embedded(struct ko_bytes *from, struct ko_prompt *p,
+                                    struct ko_error *err)
+{
+    const int64_t n = ko_get_int(from);
+    char *hash = ko_get_string(from, err);
+    const int64_t n_turns = ko_get_int(from);
+    const bool fits = n > 0 && n <= p->n_tokens && n_turns >= 0 && n_turns <= 3 && hash &&
+                      strlen(hash) < sizeof p->hash;
+    from->broken |= !fits;
+    if (fits) {
+        p->n_embedded = (int32_t)n;
+        memcpy(p->hash, hash, strlen(hash) + 1);
+    }
+    free(hash);
+    if (!fits || n_turns == 0) {
+        return KO_OK;
+    }
+    p->turn = ko_new((size_t)(n_turns * n), sizeof *p->turn, err);
+    if (!p->turn) {
+        return KO_E_MEMORY;
+    }
+    p->n_turns = (int32_t)n_turns;
+    ko_get_blob(from, p->turn, (size_t)(n_turns * n) * sizeof *p->turn);
+    return KO_OK;
+}
+
 enum ko_code ko_prompt_unpack(struct ko_bytes *from, struct ko_prompt *out, struct ko_error *err)
 {
     struct ko_prompt p = {0};
     enum ko_code code = KO_E_FAILED;
-    p.reason = (enum ko_reason)ko_get_int(from);
+    const int64_t reason = ko_get_int(from);
+    p.reason = (enum ko_reason)(reason % EMBEDDED_UNIT);
     p.id = ko_get_string(from, err);
     size_t n = get_count(from, sizeof *p.token);
     p.n_tokens = (int32_t)n;
@@ -114,6 +154,9 @@ enum ko_code ko_prompt_unpack(struct ko_bytes *from, struct ko_prompt *out, stru
     p.foil_state = (enum ko_foil)ko_get_int(from);
     if (code == KO_OK) {
         code = unpack_spans(from, &p, err);
+    }
+    if (code == KO_OK && reason >= EMBEDDED_UNIT) {
+        code = unpack_embedded(from, &p, err);
     }
 done:
     if (from->broken) {

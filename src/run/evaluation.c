@@ -11,6 +11,7 @@
 #include "src/base/memory.h"
 #include "src/cube/read/read.h"
 #include "src/forward/record.h"
+#include "src/prompts/embeddings.h"
 
 /* The clean runs in the order of the cube's axes. */
 struct content {
@@ -252,7 +253,7 @@ static enum ko_code arrange_facts(const char *path, const struct content *conten
                                wanted->id, inputs->facts[f].file);
             }
             /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there is a text for every id */
-            else if (strcmp(content->text.item[at], wanted->text) != 0) {
+            else if (!ko_fact_has_text(wanted, content->text.item[at])) {
                 code = ko_fail(err, KO_E_INPUT,
                                "%s: prompt '%s' has another text than in %s, evaluate again", path,
                                wanted->id, inputs->facts[f].file);

@@ -12,6 +12,7 @@
 #include "src/checkpoint/checkpoint.h"
 #include "src/models/model_open.h"
 #include "src/models/weights.h"
+#include "src/prompts/embeddings.h"
 #include "src/tokenizer/side_files.h"
 
 static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_models which,
@@ -81,6 +82,42 @@ static enum ko_code read_facts(struct ko_inputs *inputs, struct ko_error *err)
                        files->item[0], n);
     }
     inputs->n_facts = (int32_t)n;
+    return code;
+}
+
+static enum ko_code note_embeddings(struct ko_inputs *inputs,
+                                    const struct ko_embeddings *embeddings, struct ko_error *err)
+{
+    size_t n_prompts = 0, n_matrices = 0;
+    for (size_t f = 0; f < inputs->spec->prompt_files.n; f++) {
+        for (size_t k = 0; k < inputs->facts[f].n; k++) {
+            n_prompts += inputs->facts[f].fact[k].embedded != NULL;
+        }
+    }
+    for (size_t f = 0; f < embeddings->n; f++) {
+        n_matrices += embeddings->file[f].header.n;
+    }
+    return add_note(inputs, err, "%zu prompts are matrices of embeddings, of %zu in: %s", n_prompts,
+                    n_matrices, ko_text_str(&inputs->embeddings));
+}
+
+/* Gives the prompts that are matrices their shapes. hash: reads the matrices too. */
+static enum ko_code read_embeddings(struct ko_inputs *inputs, bool hash, struct ko_error *err)
+{
+    const struct ko_spec *spec = inputs->spec;
+    struct ko_embeddings embeddings = {0};
+    enum ko_code code = ko_embeddings_open(&spec->embeddings, &embeddings, err);
+    for (size_t f = 0; code == KO_OK && f < spec->prompt_files.n; f++) {
+        code = ko_embeddings_attach(&embeddings, &inputs->facts[f], hash, err);
+    }
+    if (code == KO_OK) {
+        ko_embeddings_describe(&embeddings, &inputs->embeddings);
+        code = ko_text_check(&inputs->embeddings, err);
+    }
+    if (code == KO_OK && embeddings.n > 0) {
+        code = note_embeddings(inputs, &embeddings, err);
+    }
+    ko_embeddings_close(&embeddings);
     return code;
 }
 
@@ -270,6 +307,7 @@ static void close_all_but_spec(struct ko_inputs *inputs)
     free(inputs->slots);
     free(inputs->selected);
     ko_strings_free(&inputs->notes);
+    ko_text_free(&inputs->embeddings);
 }
 
 enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_options *options,
@@ -286,6 +324,9 @@ enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_options *option
     }
     if (code == KO_OK) {
         code = read_facts(&inputs, err);
+    }
+    if (code == KO_OK) {
+        code = read_embeddings(&inputs, with_weights, err);
     }
     if (code == KO_OK) {
         code = choose_models(&inputs, which, err);

@@ -25,7 +25,10 @@ struct ko_inputs {
     struct ko_spec *spec;
     struct ko_facts *facts; /* [spec->prompt_files.n] */
     int32_t n_facts;        /* over all files */
-    size_t *spec_model;     /* [n_models] index into spec->model */
+    /* The files of prompts that are matrices, for the cube: a line for each with its path, length and
+       header's hash. Empty: the spec names none. */
+    struct ko_text embeddings;
+    size_t *spec_model; /* [n_models] index into spec->model */
     struct ko_model **model;
     char **fingerprint; /* [n_models] of the checkpoint; "" without weights */
     struct ko_tokenizer **tokenizer;

@@ -99,6 +99,17 @@ static enum ko_code describe_model(const struct ko_inputs *inputs, int32_t m,
     return ko_plan_model_describe(model, inputs->row_budget, inputs->gpu, out, err);
 }
 
+static enum ko_positions positions_of(const struct ko_model *model)
+{
+    if (model->ends.positions != KO_NO_WEIGHT) {
+        return KO_POSITIONS_LEARNED;
+    }
+    if (model->n_ropes == 0) {
+        return KO_POSITIONS_NONE;
+    }
+    return model->rope[0].config.section[0] > 0 ? KO_POSITIONS_THREE : KO_POSITIONS_ROTARY;
+}
+
 static struct ko_audit audit_of(const struct ko_inputs *inputs, int32_t m)
 {
     const struct ko_shape *shape = &inputs->model[m]->shape;
@@ -107,7 +118,9 @@ static struct ko_audit audit_of(const struct ko_inputs *inputs, int32_t m)
                              .bos = inputs->spec->model[inputs->spec_model[m]].bos,
                              .bos_id = inputs->front[m].bos_id,
                              .max_tokens = shape->max_tokens,
-                             .vocabulary = shape->vocabulary};
+                             .vocabulary = shape->vocabulary,
+                             .width = shape->d_model,
+                             .positions = positions_of(inputs->model[m])};
 }
 
 static enum ko_code audit_model(const struct ko_inputs *inputs, int32_t m,
@@ -234,6 +247,18 @@ static enum ko_code raise_budgets(const struct ko_inputs *inputs, struct ko_plan
     return code;
 }
 
+/* The files that hold the plan's matrices. */
+static enum ko_code take_embeddings(const struct ko_inputs *inputs, struct ko_plan *plan,
+                                    struct ko_error *err)
+{
+    const struct ko_strings *paths = &inputs->spec->embeddings;
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; code == KO_OK && i < paths->n; i++) {
+        code = ko_strings_add(&plan->embeddings, paths->item[i], err);
+    }
+    return code;
+}
+
 enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
                             const struct ko_evaluation *evaluation, struct ko_strings *warnings,
                             struct ko_plan **out, struct ko_error *err)
@@ -258,6 +283,9 @@ enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind ki
         parts.prompt = input.prompt;
     }
     if (code == KO_OK) {
+        code = take_embeddings(inputs, plan, err);
+    }
+    if (code == KO_OK) {
         code = raise_budgets(inputs, plan, warnings, err);
     }
     if (code == KO_OK) {
@@ -273,6 +301,7 @@ enum ko_code ko_inputs_plan_axes(const struct ko_inputs *inputs, struct ko_plan_
                                  struct ko_plan **out, struct ko_error *err)
 {
     struct parts parts = {0};
+    struct ko_plan *plan = NULL;
     enum ko_code code = make_parts(inputs, KO_PLAN_EVALUATION, &parts, err);
     if (code == KO_OK) {
         axes->model = parts.model;
@@ -282,9 +311,17 @@ enum ko_code ko_inputs_plan_axes(const struct ko_inputs *inputs, struct ko_plan_
         axes->answer_rows = inputs->spec->answer_rows;
         axes->facts = inputs->facts;
         axes->n_files = inputs->spec->prompt_files.n;
-        code = ko_plan_from_axes(axes, out, err);
+        code = ko_plan_from_axes(axes, &plan, err);
         parts.model = axes->model;
         parts.prompt = axes->prompt;
+    }
+    if (code == KO_OK) {
+        code = take_embeddings(inputs, plan, err);
+    }
+    if (code == KO_OK) {
+        *out = plan;
+    } else {
+        ko_plan_free(plan);
     }
     free_parts(&parts, inputs->n_facts);
     return code;

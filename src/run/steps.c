@@ -41,6 +41,9 @@ static size_t fill_attributes(const struct ko_session *session, const struct ko_
     out[n++] = (struct ko_cube_attribute){"device", session->device};
     out[n++] = (struct ko_cube_attribute){
         "precision", ko_option_string(session->cli->options, KO_OPT_PRECISION)};
+    if (inputs->embeddings.n > 0) {
+        out[n++] = (struct ko_cube_attribute){"embeddings", ko_text_str(&inputs->embeddings)};
+    }
     if (evaluation) {
         out[n++] = (struct ko_cube_attribute){"evaluation", evaluation};
     }

@@ -112,6 +112,11 @@ static json_object *describe_path_or_null(void)
     return or_null(of_type("string"));
 }
 
+static json_object *describe_paths_or_null(void)
+{
+    return any_of(of_type("string"), list_of(of_type("string")), of_type("null"));
+}
+
 static json_object *describe_models(void)
 {
     return list_of(any_of(describe_word(), reference_to("model"), NULL));
@@ -235,6 +240,7 @@ static const struct described table[] = {
     {"tokenizer", describe_text, "a folder with tokenizer.json, that file, or a name on the hub"},
     {"bos", describe_word, "which token stands in front: default, add, none, a token or its id"},
     {"file", describe_text, "the prompt file"},
+    {"embeddings", describe_paths_or_null, "safetensors files of prompts that are matrices"},
     {"select", describe_select_or_null, "which prompts are swept"},
     {"sample", describe_sample, "a seeded sample of the selected prompts"},
     {"score", describe_score, "which token of an answer is scored"},

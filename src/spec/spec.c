@@ -49,6 +49,7 @@ void ko_spec_free(struct ko_spec *spec)
     }
     free(spec->model);
     ko_strings_free(&spec->prompt_files);
+    ko_strings_free(&spec->embeddings);
     for (size_t i = 0; i < spec->n_blocks; i++) {
         block_free(&spec->block[i]);
     }

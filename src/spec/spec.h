@@ -133,6 +133,7 @@ struct ko_spec {
     struct ko_spec_model *model; /* every model that the spec declares, in order */
     size_t n_models;
     struct ko_strings prompt_files;  /* paths; in order of first use */
+    struct ko_strings embeddings;    /* paths of the files of matrices, of all blocks */
     enum ko_score score;             /* which tokens of an answer are scored, for all prompts */
     enum ko_answer_rows answer_rows; /* of whole answers, for all prompts */
     enum ko_over over;               /* which layers the windows of all blocks count */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the `prompts` key of a block: the file, the selection, the sample and the scoring rule. All
+/* Reads the `prompts` key of a block: the file, files of matrices, the selection, the sample and
+   the scoring rule. All
    blocks of a spec must have the same scoring rule. */
 #include <stdlib.h>
 
 #include "src/base/text.h"
 #include "src/spec/spec_read.h"
 
-static const char *const prompt_keys[] = {"file", "select", "sample", "score", "answer-rows"};
+static const char *const prompt_keys[] = {"file",   "embeddings", "select",
+                                          "sample", "score",      "answer-rows"};
 enum { N_PROMPT_KEYS = sizeof prompt_keys / sizeof prompt_keys[0] };
 static const char *const sample_keys[] = {"n", "seed"};
 const struct ko_spec_keys ko_prompt_keys = {prompt_keys,
@@ -104,6 +106,28 @@ static enum ko_code read_score(struct ko_spec *spec, const struct ko_layers *pro
     return code;
 }
 
+/* One file of matrices, or a list of them. */
+static enum ko_code read_embeddings(struct ko_spec *spec, const struct ko_spec_source *source,
+                                    const struct ko_layers *prompts, struct ko_error *err)
+{
+    static const char key[] = "prompts.embeddings";
+    const struct ko_yaml *node = ko_layers_get(prompts, "embeddings");
+    enum ko_code code = KO_OK;
+    if (!node || ko_spec_is_null(node)) {
+        return KO_OK;
+    }
+    const bool list = node->kind == KO_YAML_LIST;
+    for (size_t i = 0; code == KO_OK && i < (list ? node->n : 1); i++) {
+        char *path = NULL;
+        code = ko_spec_path(source, list ? node->item[i] : node, key, &path, err);
+        if (code == KO_OK) {
+            code = ko_strings_intern(&spec->embeddings, path, NULL, err);
+        }
+        free(path);
+    }
+    return code;
+}
+
 enum ko_code ko_spec_read_prompts(struct ko_spec *spec, const struct ko_spec_source *source,
                                   const struct ko_layers *layers, const struct ko_yaml *at,
                                   struct ko_spec_block *block, struct ko_error *err)
@@ -124,6 +148,9 @@ enum ko_code ko_spec_read_prompts(struct ko_spec *spec, const struct ko_spec_sou
     code = ko_spec_path(source, file, "prompts.file", &path, err);
     if (code == KO_OK) {
         code = ko_strings_intern(&spec->prompt_files, path, &block->file, err);
+    }
+    if (code == KO_OK) {
+        code = read_embeddings(spec, source, &prompts, err);
     }
     if (code == KO_OK) {
         code = ko_select_read(ko_layers_get(&prompts, "select"), &block->select, err);

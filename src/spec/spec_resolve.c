@@ -251,6 +251,14 @@ enum ko_code ko_spec_resolve(struct ko_spec *spec, const struct ko_layers *top,
     if (spec->score == KO_SCORE_WHOLE_ANSWER) {
         ko_text_add(&out, ", answer-rows: %s", ko_answer_rows_words[spec->answer_rows]);
     }
+    if (spec->embeddings.n > 0) {
+        ko_text_add(&out, ", embeddings: [");
+        for (size_t i = 0; i < spec->embeddings.n; i++) {
+            ko_text_add(&out, i == 0 ? "" : ", ");
+            add_path(&out, spec->embeddings.item[i]);
+        }
+        ko_text_add(&out, "]");
+    }
     ko_text_add(&out, "}\nsweeps:\n");
     for (size_t i = 0; i < spec->n_blocks; i++) {
         add_block(&out, spec, &spec->block[i]);

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opens files of embeddings, finds and checks matrices, and reads them. */
+#include "src/prompts/embeddings.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "src/base/memory.h"
+
+enum { PIECE = 1 << 14 }; /* numbers that are checked at a time */
+
+static const struct ko_tensor *find_in(const struct ko_safetensors *file, const char *id)
+{
+    size_t begin = 0, end = file->header.n;
+    while (begin < end) {
+        const size_t middle = begin + (end - begin) / 2;
+        const int order = strcmp(id, file->header.entries[middle].name);
+        if (order == 0) {
+            return &file->header.entries[middle].tensor;
+        }
+        begin = order > 0 ? middle + 1 : begin;
+        end = order < 0 ? middle : end;
+    }
+    return NULL;
+}
+
+static enum ko_code check_tensor(const struct ko_tensor *t, const char *path, struct ko_error *err)
+{
+    if (t->dtype != KO_F32 && t->dtype != KO_F16 && t->dtype != KO_BF16) {
+        return ko_fail(err, KO_E_INPUT, "%s: matrix '%s': has the type %s, store F32, F16 or BF16",
+                       path, t->name, ko_dtype_name(t->dtype));
+    }
+    if (t->n_dims != 2 || t->shape[0] < 1 || t->shape[1] < 1) {
+        return ko_fail(
+            err, KO_E_INPUT,
+            "%s: matrix '%s': has %d dimensions and %lld numbers, expected two: [tokens, "
+            "width of the model]",
+            path, t->name, t->n_dims, (long long)t->n);
+    }
+    if (t->shape[0] > KO_FACT_POSITIONS) {
+        return ko_fail(err, KO_E_INPUT, "%s: matrix '%s': has %lld rows, at most %d are read", path,
+                       t->name, (long long)t->shape[0], KO_FACT_POSITIONS);
+    }
+    return KO_OK;
+}
+
+/* Checks the matrices of file f, and that no earlier file has one of their ids. */
+static enum ko_code check_file(const struct ko_embeddings *e, size_t f, struct ko_error *err)
+{
+    const struct ko_safetensors_header *header = &e->file[f].header;
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; code == KO_OK && i < header->n; i++) {
+        code = check_tensor(&header->entries[i].tensor, e->path[f], err);
+        for (size_t k = 0; code == KO_OK && k < f; k++) {
+            if (find_in(&e->file[k], header->entries[i].name)) {
+                code =
+                    ko_fail(err, KO_E_INPUT, "%s: matrix '%s' is in %s too, leave one of them out",
+                            e->path[f], header->entries[i].name, e->path[k]);
+            }
+        }
+    }
+    return code;
+}
+
+enum ko_code ko_embeddings_open(const struct ko_strings *paths, struct ko_embeddings *out,
+                                struct ko_error *err)
+{
+    struct ko_embeddings e = {.file = ko_new(paths->n, sizeof *e.file, err),
+                              .path = ko_new(paths->n, sizeof *e.path, err)};
+    enum ko_code code = e.file && e.path ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK && paths->n > KO_EMBEDDING_FILES) {
+        code =
+            ko_fail(err, KO_E_INPUT, "%s: is one of %zu files of embeddings, at most %d are read",
+                    paths->item[0], paths->n, KO_EMBEDDING_FILES);
+    }
+    for (size_t f = 0; code == KO_OK && f < paths->n; f++) {
+        e.n++;
+        e.path[f] = ko_copy(paths->item[f], err);
+        code = e.path[f] ? ko_safetensors_open(e.path[f], e.path[f], &e.file[f], err) : KO_E_MEMORY;
+        if (code == KO_OK) {
+            code = check_file(&e, f, err);
+        }
+    }
+    if (code != KO_OK) {
+        ko_embeddings_close(&e);
+        return code;
+    }
+    *out = e;
+    return KO_OK;
+}
+
+void ko_embeddings_close(struct ko_embeddings *embeddings)
+{
+    for (size_t f = 0; f < embeddings->n; f++) {
+        ko_safetensors_close(&embeddings->file[f]);
+        free(embeddings->path[f]);
+    }
+    free(embeddings->file);
+    free(embeddings->path);
+    *embeddings = (struct ko_embeddings){0};
+}
+
+const struct ko_tensor *ko_embeddings_find(const struct ko_embeddings *embeddings, const char *id,
+                                           const char **path)
+{
+    for (size_t f = 0; f < embeddings->n; f++) {
+        const struct ko_tensor *found = find_in(&embeddings->file[f], id);
+        if (found) {
+            *path = embeddings->path[f];
+            return found;
+        }
+    }
+    return NULL;
+}
+
+/* Fails at the first number that is not finite among `part` [n], which begins at `first`. */
+static enum ko_code fail_number(const struct ko_tensor *t, const char *path, int64_t first,
+                                const float *part, int64_t n, struct ko_error *err)
+{
+    int64_t k = 0;
+    while (k + 1 < n && isfinite(part[k])) {
+        k++;
+    }
+    const long long row = (first + k) / t->shape[1], column = (first + k) % t->shape[1];
+    return ko_fail(err, KO_E_INPUT,
+                   "%s: matrix '%s': number [%lld, %lld] is %g, every number must be finite", path,
+                   t->name, row, column, (double)part[k]);
+}
+
+static void format_hash(XXH128_hash_t digest, char hash[33])
+{
+    (void)snprintf(hash, 33, "%016" PRIx64 "%016" PRIx64, (uint64_t)digest.high64,
+                   (uint64_t)digest.low64);
+}
+
+void ko_embeddings_describe(const struct ko_embeddings *embeddings, struct ko_text *out)
+{
+    for (size_t f = 0; f < embeddings->n; f++) {
+        const struct ko_safetensors *file = &embeddings->file[f];
+        char hash[33];
+        format_hash(XXH3_128bits(file->header_text, file->header_bytes), hash);
+        ko_text_add(out, "%s%s (%zu bytes, XXH3-128 of its header %s)", f > 0 ? "\n" : "",
+                    embeddings->path[f], file->map.bytes, hash);
+    }
+}
+
+/* Converts a matrix to rows (NULL: only checks it) and hashes its bytes. */
+static enum ko_code read_matrix(const struct ko_tensor *t, const char *path, float *rows,
+                                char hash[33], struct ko_error *err)
+{
+    float part[PIECE];
+    for (int64_t first = 0; first < t->n; first += PIECE) {
+        const int64_t n = t->n - first < PIECE ? t->n - first : PIECE;
+        float *to = rows ? rows + first : part;
+        if (!ko_tensor_to_float(t, first, n, to)) {
+            return fail_number(t, path, first, to, n, err);
+        }
+    }
+    format_hash(XXH3_128bits(t->data, t->data_bytes), hash);
+    const bool whole = ko_tensor_is_whole(t);
+    ko_tensor_release(t);
+    return whole ? KO_OK
+                 : ko_fail(err, KO_E_INPUT, "%s: the file became shorter while it was read", path);
+}
+
+static enum ko_code check_fact(const struct ko_fact *fact, const char *file, struct ko_error *err)
+{
+    const struct ko_fact_embedded *e = fact->embedded;
+    if (e->n_turns > 0 && e->n_positions != e->n_rows) {
+        return ko_fail(
+            err, KO_E_INPUT,
+            "%s:%d: position_ids: %d numbers in a row, and the matrix of prompt '%s' has "
+            "%d rows",
+            file, fact->line, e->n_positions, fact->id, e->n_rows);
+    }
+    for (size_t i = 0; i < fact->n_spans; i++) {
+        const struct ko_named_span *span = &fact->span[i];
+        if (span->char_end > e->n_rows) {
+            return ko_fail(
+                err, KO_E_INPUT,
+                "%s:%d: token_spans: %s: [%d, %d) is outside of the %d rows of the matrix "
+                "of prompt '%s'",
+                file, fact->line, span->name, span->char_begin, span->char_end, e->n_rows,
+                fact->id);
+        }
+    }
+    return KO_OK;
+}
+
+/* "TEXT [matrix of FILE, 620 x 4096, BF16, positions ..., XXH3-128 ...]", so that a cube of other
+   numbers or positions has another text. */
+static enum ko_code describe_matrix(struct ko_fact *fact, const struct ko_tensor *t,
+                                    const char *path, struct ko_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    struct ko_text text = {0};
+    ko_text_add(&text, "%s%s[matrix of %s, %lld x %lld, %s", fact->text, fact->text[0] ? " " : "",
+                slash ? slash + 1 : path, (long long)t->shape[0], (long long)t->shape[1],
+                ko_dtype_name(t->dtype));
+    if (fact->embedded->n_turns > 0) {
+        const struct ko_fact_embedded *e = fact->embedded;
+        const size_t bytes = (size_t)e->n_turns * (size_t)e->n_positions * sizeof *e->turn;
+        ko_text_add(&text, ", positions %016" PRIx64, (uint64_t)XXH3_64bits(e->turn, bytes));
+    }
+    if (fact->embedded->hash[0] != '\0') {
+        ko_text_add(&text, ", XXH3-128 %s", fact->embedded->hash);
+    }
+    ko_text_add(&text, "]");
+    enum ko_code code = ko_text_check(&text, err);
+    char *copy = code == KO_OK ? ko_copy(ko_text_str(&text), err) : NULL;
+    ko_text_free(&text);
+    if (!copy) {
+        return KO_E_MEMORY;
+    }
+    free(fact->text);
+    fact->text = copy;
+    return KO_OK;
+}
+
+static enum ko_code attach_fact(const struct ko_embeddings *embeddings, struct ko_fact *fact,
+                                const char *file, bool hash, struct ko_error *err)
+{
+    const char *path = NULL;
+    const struct ko_tensor *t = ko_embeddings_find(embeddings, fact->id, &path);
+    if (!t) {
+        return ko_fail(err, KO_E_INPUT,
+                       "%s:%d: prompt '%s' is a matrix, and %s: write its file into the spec, "
+                       "prompts: {embeddings: FILE.safetensors}, with the id as the tensor's name",
+                       file, fact->line, fact->id,
+                       embeddings->n > 0 ? "no file of embeddings has it"
+                                         : "the spec names no file of embeddings");
+    }
+    fact->embedded->n_rows = (int32_t)t->shape[0];
+    fact->embedded->width = t->shape[1] > INT32_MAX ? INT32_MAX : (int32_t)t->shape[1];
+    enum ko_code code = check_fact(fact, file, err);
+    if (code == KO_OK && hash) {
+        code = read_matrix(t, path, NULL, fact->embedded->hash, err);
+    }
+    return code == KO_OK ? describe_matrix(fact, t, path, err) : code;
+}
+
+enum ko_code ko_embeddings_attach(const struct ko_embeddings *embeddings, struct ko_facts *facts,
+                                  bool hash, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; code == KO_OK && i < facts->n; i++) {
+        if (facts->fact[i].embedded) {
+            code = attach_fact(embeddings, &facts->fact[i], facts->file, hash, err);
+        }
+    }
+    return code;
+}
+
+enum ko_code ko_embeddings_read(const struct ko_embeddings *embeddings, const char *id,
+                                const char hash[33], float *rows, struct ko_error *err)
+{
+    char now[33];
+    const char *path = NULL;
+    const struct ko_tensor *t = ko_embeddings_find(embeddings, id, &path);
+    if (!t) {
+        return ko_fail(err, KO_E_FAILED, "matrix '%s' is in no file of embeddings any more", id);
+    }
+    const enum ko_code code = read_matrix(t, path, rows, now, err);
+    if (code != KO_OK) {
+        return code == KO_E_INPUT ? KO_E_FAILED : code;
+    }
+    return strcmp(now, hash) == 0
+               ? KO_OK
+               : ko_fail(err, KO_E_FAILED,
+                         "%s: matrix '%s' has the hash %s here and had %s when the run began, all "
+                         "nodes need the same file",
+                         path, id, now, hash);
+}
+
+bool ko_fact_has_text(const struct ko_fact *fact, const char *text)
+{
+    const bool unknown = fact->embedded && fact->embedded->hash[0] == '\0';
+    return unknown ? strncmp(fact->text, text, strlen(fact->text) - 1) == 0
+                   : strcmp(fact->text, text) == 0;
+}

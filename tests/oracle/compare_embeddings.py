@@ -1,0 +1,247 @@
+"""Compare cells of prompts that are matrices of embeddings with the classes of transformers.
+
+Usage: compare_embeddings.py PROGRAM
+       compare_embeddings.py write FOLDER       the golden files of tests/data/embeddings
+
+Makes tiny vision-language models with seeded random weights (LLaVA on Llama and on Mistral, Qwen2.5-VL, Qwen3-VL, in the layouts that
+save_pretrained writes, LLaVA's newer one too), exports prompts with knockout.export_embeddings, sweeps them with the program, and
+computes every cell again: one pass of the class's language model in float64 with eager attention, whose 4-D mask lacks the removed edges
+in the layers of the window. Log-probabilities must agree to BOUND, ranks exactly. Exits with 77 where torch or transformers is missing.
+"""
+import json
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+missing = [m for m in ("torch", "transformers", "safetensors", "h5py") if find_spec(m) is None]
+if missing:
+    print(f"skipped: this Python has no {', '.join(missing)}")
+    sys.exit(77)
+
+import h5py
+import numpy as np
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerFast
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "analysis" / "knockout"))
+from embeddings import export_embeddings  # noqa: E402, without the package, which needs more libraries
+
+BOUND = 1e-4  # largest difference seen: 2e-5
+TOKENIZER = ROOT / "jobs" / "models" / "llama-facts" / "tokenizer.json"
+VOCABULARY, IMAGE, START = 2400, 2399, 2398  # the tokenizer has 2397 ids
+ROUTES = ["last<-image", "question<-image", "image<-image", "last<-image:0", "mlp@question", "attention@image"]
+TEXT = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, vocab_size=VOCABULARY,
+            max_position_embeddings=256, initializer_range=0.25, bos_token_id=1, eos_token_id=2)
+ROPE = {"rope_type": "default", "rope_theta": 10000.0}
+VISION = dict(depth=2, hidden_size=32, intermediate_size=48, num_heads=2, out_hidden_size=48, patch_size=4, initializer_range=0.25)
+IDS = dict(image_token_id=IMAGE, vision_start_token_id=START, video_token_id=START - 1)
+
+
+def make_llava(text):
+    clip = transformers.CLIPVisionConfig(hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, image_size=24,
+                                         patch_size=6)
+    return transformers.LlavaForConditionalGeneration(transformers.LlavaConfig(vision_config=clip, text_config=text, image_token_id=IMAGE))
+
+
+def make_qwen25():
+    text = dict(TEXT, rope_parameters=dict(ROPE, mrope_section=[1, 2, 3]))
+    vision = dict(VISION, fullatt_block_indexes=[1], window_size=16)
+    return transformers.Qwen2_5_VLForConditionalGeneration(transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **IDS))
+
+
+def make_qwen3():
+    """Without DeepStack, which adds image features to later layers."""
+    text = dict(TEXT, head_dim=16, rope_parameters=dict(ROPE, mrope_section=[4, 2, 2]))
+    vision = dict(VISION, deepstack_visual_indexes=[])
+    return transformers.Qwen3VLForConditionalGeneration(transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **IDS))
+
+
+MODELS = {
+    "llava": lambda: make_llava(transformers.LlamaConfig(**TEXT)),
+    "llava-mistral": lambda: make_llava(transformers.MistralConfig(**dict(TEXT, sliding_window=None))),
+    "qwen2.5-vl": make_qwen25,
+    "qwen3-vl": make_qwen3,
+}
+
+
+def inputs_of(name, tokenizer, question, seed):
+    """What a processor returns: tokens with image tokens among them, and pixels. Qwen's image has 2 x 3 merged patches, LLaVA's 16."""
+    ids = tokenizer(question)["input_ids"]
+    generator = torch.Generator().manual_seed(seed)
+    if name.startswith("llava"):
+        pixels = torch.randn(1, 3, 24, 24, generator=generator)
+        return {"input_ids": torch.tensor([ids[:3] + [IMAGE] * 16 + ids[1:]]), "pixel_values": pixels}
+    pixels = torch.randn(24, 3 * 2 * 4 * 4, generator=generator)
+    tokens = torch.tensor([ids[:2] + [START] + [IMAGE] * 6 + ids[1:]])
+    return {"input_ids": tokens, "pixel_values": pixels, "image_grid_thw": torch.tensor([[1, 4, 6]]),
+            "mm_token_type_ids": (tokens == IMAGE).int()}
+
+
+def records(name, tokenizer):
+    """Three prompts: an answer in text, one by its ids, and one with a span of the caller's own."""
+    questions = ["What is the capital of France", "Which language is spoken in Peru", "The city of Rome lies in"]
+    for k, question in enumerate(questions):
+        record = {"id": f"vqa/{k}", "prompt": question, "question": question, "foil": "Rome"}
+        record.update({"target": "Paris"} if k == 0 else {"target_ids": [700 + k], "foil_ids": [900]})
+        if k == 2:
+            record["token_spans"] = {"frame": [[4, 6], [6, 8]]}
+        yield record, inputs_of(name, tokenizer, question, k)
+
+
+def move_to_new_layout(folder):
+    """The names of newer files: the language part under model., the head beside it."""
+    tensors = load_file(folder / "model.safetensors")
+    renamed = {}
+    for key, tensor in tensors.items():
+        if key.startswith("language_model."):
+            key = "model.language_model." + key[len("language_model.model."):] if ".model." in key else key[len("language_model."):]
+        else:
+            key = "model." + key
+        renamed[key] = tensor
+    save_file(renamed, folder / "model.safetensors")
+
+
+def positions(name, record, length):
+    """The set of a route's side."""
+    if name == "last":
+        return [length - 1]
+    span, _, run = name.partition(":")
+    runs = record["token_spans"][span]
+    runs = runs if isinstance(runs[0], list) else [runs]
+    return [i for k, (begin, end) in enumerate(runs) if run in ("", str(k)) for i in range(begin, end)]
+
+
+def log_probabilities(model, record, matrix, route, layers):
+    """log p over the vocabulary at the last position, with the route knocked out in these layers."""
+    part, length = model.model.language_model, matrix.shape[0]
+    clean = torch.full((1, 1, length, length), torch.finfo(torch.float64).min, dtype=torch.float64).triu(1)
+    removed, hooks = clean.clone(), []
+    component, _, where = route.partition("@")
+    if "<-" in route:
+        target, source = (positions(side, record, length) for side in route.split("<-"))
+        for i in target:
+            removed[0, 0, i, [j for j in source if j <= i]] = torch.finfo(torch.float64).min
+
+    def set_mask(mask):
+        return lambda module, args, kwargs: (args, dict(kwargs, attention_mask=mask))
+
+    def clear(module, args, output):
+        first = output[0] if isinstance(output, tuple) else output
+        first = first.clone()
+        first[0, positions(where, record, length)] = 0
+        return (first, *output[1:]) if isinstance(output, tuple) else first
+
+    for l, layer in enumerate(part.layers):
+        hooks.append(layer.register_forward_pre_hook(set_mask(removed if l in layers else clean), with_kwargs=True))
+        if l in layers and where:
+            hooks.append({"mlp": layer.mlp, "attention": layer.self_attn}[component].register_forward_hook(clear))
+    ids = record.get("position_ids")
+    ids = None if ids is None else torch.tensor(ids).reshape(-1, 1, length) if isinstance(ids[0], list) else torch.tensor([ids])
+    with torch.no_grad():
+        hidden = part(inputs_embeds=matrix.double()[None], position_ids=ids, use_cache=False).last_hidden_state
+        result = torch.log_softmax(model.lm_head(hidden[0, -1]), dim=-1)
+    for hook in hooks:
+        hook.remove()
+    return result
+
+
+def make(name, folder):
+    torch.manual_seed(sum(map(ord, name)))
+    model = MODELS[name]().eval()
+    model.set_attn_implementation("eager")
+    model.save_pretrained(folder)
+    (folder / "tokenizer.json").write_bytes(TOKENIZER.read_bytes())
+    return model
+
+
+def sweep(program, folder, model, data):
+    spec = {"models": [str(model)], "prompts": {"file": str(data) + ".jsonl", "embeddings": str(data) + ".safetensors"},
+            "routes": ROUTES, "windows": {"sizes": [1, 2, 4], "starts": "all"}}
+    (folder / "spec.yaml").write_text(json.dumps(spec))
+    subprocess.run([program, "run", str(folder / "spec.yaml"), "-o", str(folder / "cube.h5"), "--threads", "1", "--progress", "none",
+                    "--log-level", "warn", "--overwrite"], check=True)
+    return h5py.File(folder / "cube.h5")
+
+
+def compare(program, name, folder):
+    """The largest difference of the model's cells, and their largest effect."""
+    model_folder, data = folder / name, folder / f"{name}-prompts"
+    model, tokenizer = make(name, model_folder), PreTrainedTokenizerFast(tokenizer_file=str(TOKENIZER))
+    export_embeddings(model, records(name, tokenizer), data, tokenizer=tokenizer)
+    lines = {line["id"]: line for line in map(json.loads, Path(f"{data}.jsonl").read_text().splitlines())}
+    matrices, model = load_file(f"{data}.safetensors"), model.double()
+    cube = sweep(program, folder, model_folder, data)
+    worst = largest = 0.0
+    for p, key in enumerate(cube["prompt"].asstr()[:]):
+        record, target = lines[key], int(cube["target_id"][0, p])
+        clean = log_probabilities(model, record, matrices[key], "", ())
+        assert abs(float(clean[target]) - cube["clean_logprob"][0, p]) <= BOUND, (name, key, "clean")
+        for r, route in enumerate(cube["route"].asstr()[:]):
+            for s, size in enumerate(cube["window_size"][:]):
+                for k, start in enumerate(cube["window_start"][:]):
+                    if start + size > 4:
+                        continue
+                    wanted = log_probabilities(model, record, matrices[key], route, range(start, start + size))
+                    seen = float(cube["logprob"][0, p, r, 0, s, k])
+                    difference = abs(seen - float(wanted[target]))
+                    assert difference <= BOUND, (name, key, route, size, start, seen, float(wanted[target]))
+                    assert int(cube["target_rank"][0, p, r, 0, s, k]) == 1 + int((wanted > wanted[target]).sum()), (name, key, route)
+                    worst, largest = max(worst, difference), max(largest, abs(float(wanted[target] - clean[target])))
+    values = cube["logprob"][:]
+    cube.close()
+    if name == "llava":  # the same numbers under the newer names
+        move_to_new_layout(model_folder)
+        with sweep(program, folder, model_folder, data) as moved:
+            assert np.array_equal(moved["logprob"][:], values, equal_nan=True)
+    return worst, largest
+
+
+def write(name, folder):
+    """A checkpoint of few tokens, two prompts and their cells: DATA.md, tests/e2e/embeddings.py."""
+    global TEXT, VOCABULARY, IMAGE, START
+    VOCABULARY, IMAGE, START = 64, 63, 62
+    TEXT = dict(TEXT, vocab_size=VOCABULARY, hidden_size=24, intermediate_size=40, num_attention_heads=2, num_key_value_heads=1)
+    VISION.update(hidden_size=16, intermediate_size=24, out_hidden_size=24)
+    IDS.update(image_token_id=IMAGE, vision_start_token_id=START, video_token_id=START - 1)
+    folder.mkdir(parents=True, exist_ok=True)
+    model, cells, sizes = make(name, folder), [], [1, 3]
+    for extra in ("tokenizer.json", "generation_config.json"):
+        (folder / extra).unlink(missing_ok=True)
+    few = []
+    for k, (record, _) in zip(range(2), records(name, lambda text: {"input_ids": [1, 5]})):
+        inputs = inputs_of(name, lambda text: {"input_ids": [1] + [5 + (7 * i + k) % 50 for i in range(6)]}, "", k)
+        length = inputs["input_ids"].shape[1]
+        few.append(({"id": record["id"], "target_ids": [9 + k], "foil_ids": [20], "token_spans": {"question": [length - 4, length - 1]}},
+                    inputs))
+    export_embeddings(model, few, folder / "prompts")
+    lines = [json.loads(line) for line in (folder / "prompts.jsonl").read_text().splitlines()]
+    matrices, model = load_file(folder / "prompts.safetensors"), model.double()
+    for record in lines:
+        for route in ROUTES:
+            for size in sizes:
+                for start in range(5 - size):
+                    p = log_probabilities(model, record, matrices[record["id"]], route, range(start, start + size))
+                    target = record["target_ids"][0]
+                    cells.append([record["id"], route, size, start, float(p[target]), 1 + int((p > p[target]).sum())])
+    golden = {"routes": ROUTES, "sizes": sizes, "cells": cells}
+    (folder / "golden.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+
+
+def main():
+    if sys.argv[1] == "write":
+        for name in ("llava", "qwen2.5-vl"):
+            write(name, Path(sys.argv[2]) / name)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in MODELS:
+            worst, largest = compare(sys.argv[1], name, Path(scratch))
+            print(f"{name}: the largest difference is {worst:.1e}, the largest effect {largest:.2f}")
+            assert largest > 0.1, "the cells hardly differ from the clean run"
+
+
+main()
