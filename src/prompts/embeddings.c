@@ -9,9 +9,13 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "src/base/machine/cpus.h"
 #include "src/base/memory.h"
 
-enum { PIECE = 1 << 14 }; /* numbers that are checked at a time */
+enum {
+    PIECE = 1 << 14, /* numbers that are checked at a time */
+    MOST_THREADS = 16
+};
 
 static const struct ko_tensor *find_in(const struct ko_safetensors *file, const char *id)
 {
@@ -193,9 +197,14 @@ static enum ko_code check_fact(const struct ko_fact *fact, const char *file, str
 
 /* "TEXT [matrix of FILE, 620 x 4096, BF16, positions ..., XXH3-128 ...]", so that a cube of other
    numbers or positions has another text. */
-static enum ko_code describe_matrix(struct ko_fact *fact, const struct ko_tensor *t,
-                                    const char *path, struct ko_error *err)
+static enum ko_code describe_matrix(const struct ko_embeddings *embeddings, struct ko_fact *fact,
+                                    struct ko_error *err)
 {
+    const char *path = NULL;
+    const struct ko_tensor *t = ko_embeddings_find(embeddings, fact->id, &path);
+    if (!t) {
+        return KO_OK; /* every fact's was found before */
+    }
     const char *slash = strrchr(path, '/');
     struct ko_text text = {0};
     ko_text_add(&text, "%s%s[matrix of %s, %lld x %lld, %s", fact->text, fact->text[0] ? " " : "",
@@ -221,8 +230,9 @@ static enum ko_code describe_matrix(struct ko_fact *fact, const struct ko_tensor
     return KO_OK;
 }
 
-static enum ko_code attach_fact(const struct ko_embeddings *embeddings, struct ko_fact *fact,
-                                const char *file, bool hash, struct ko_error *err)
+/* Gives the fact its matrix's shape. */
+static enum ko_code find_shape(const struct ko_embeddings *embeddings, struct ko_fact *fact,
+                               const char *file, struct ko_error *err)
 {
     const char *path = NULL;
     const struct ko_tensor *t = ko_embeddings_find(embeddings, fact->id, &path);
@@ -236,11 +246,39 @@ static enum ko_code attach_fact(const struct ko_embeddings *embeddings, struct k
     }
     fact->embedded->n_rows = (int32_t)t->shape[0];
     fact->embedded->width = t->shape[1] > INT32_MAX ? INT32_MAX : (int32_t)t->shape[1];
-    enum ko_code code = check_fact(fact, file, err);
-    if (code == KO_OK && hash) {
-        code = read_matrix(t, path, NULL, fact->embedded->hash, err);
+    return check_fact(fact, file, err);
+}
+
+static int n_threads(void)
+{
+    struct ko_cpus cpus;
+    const int n = ko_cpus_look(&cpus, NULL) == KO_OK ? ko_cpus_usable(&cpus, NULL) : 1;
+    return n < MOST_THREADS ? n : MOST_THREADS;
+}
+
+/* Reads and hashes the matrices of all facts. The error is that of the first one in the file. */
+static enum ko_code hash_matrices(const struct ko_embeddings *embeddings, struct ko_facts *facts,
+                                  struct ko_error *err)
+{
+    const int64_t n = (int64_t)facts->n;
+    int64_t failed = n;
+    enum ko_code code = KO_OK;
+#pragma omp parallel for schedule(dynamic) num_threads(n_threads())
+    for (int64_t i = 0; i < n; i++) {
+        struct ko_fact *fact = &facts->fact[i];
+        struct ko_error own = {0};
+        const char *path = NULL;
+        const struct ko_tensor *t =
+            fact->embedded ? ko_embeddings_find(embeddings, fact->id, &path) : NULL;
+        const enum ko_code its = t ? read_matrix(t, path, NULL, fact->embedded->hash, &own) : KO_OK;
+#pragma omp critical(ko_embeddings_failed)
+        if (its != KO_OK && i < failed) {
+            failed = i;
+            code = its;
+            (void)ko_fail(err, its, "%s", own.text);
+        }
     }
-    return code == KO_OK ? describe_matrix(fact, t, path, err) : code;
+    return code;
 }
 
 enum ko_code ko_embeddings_attach(const struct ko_embeddings *embeddings, struct ko_facts *facts,
@@ -249,7 +287,15 @@ enum ko_code ko_embeddings_attach(const struct ko_embeddings *embeddings, struct
     enum ko_code code = KO_OK;
     for (size_t i = 0; code == KO_OK && i < facts->n; i++) {
         if (facts->fact[i].embedded) {
-            code = attach_fact(embeddings, &facts->fact[i], facts->file, hash, err);
+            code = find_shape(embeddings, &facts->fact[i], facts->file, err);
+        }
+    }
+    if (code == KO_OK && hash) {
+        code = hash_matrices(embeddings, facts, err);
+    }
+    for (size_t i = 0; code == KO_OK && i < facts->n; i++) {
+        if (facts->fact[i].embedded) {
+            code = describe_matrix(embeddings, &facts->fact[i], err);
         }
     }
     return code;
