@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "src/base/memory.h"
-#include "src/prompts/embeddings.h"
+#include "src/prompts/matrices/embeddings.h"
 
 struct ko_given {
     struct ko_embeddings embeddings;

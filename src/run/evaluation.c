@@ -11,7 +11,7 @@
 #include "src/base/memory.h"
 #include "src/cube/read/read.h"
 #include "src/forward/record.h"
-#include "src/prompts/embeddings.h"
+#include "src/prompts/matrices/embeddings.h"
 
 /* The clean runs in the order of the cube's axes. */
 struct content {

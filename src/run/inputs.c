@@ -12,7 +12,7 @@
 #include "src/checkpoint/checkpoint.h"
 #include "src/models/model_open.h"
 #include "src/models/weights.h"
-#include "src/prompts/embeddings.h"
+#include "src/prompts/matrices/embeddings.h"
 #include "src/tokenizer/side_files.h"
 
 static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_models which,

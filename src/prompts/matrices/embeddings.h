@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matrices of embeddings: prompts that are rows of numbers in place of tokens. They are tensors of
    safetensors files, which are mapped and never read whole. */
-#ifndef KO_PROMPTS_EMBEDDINGS_H
-#define KO_PROMPTS_EMBEDDINGS_H
+#ifndef KO_PROMPTS_MATRICES_EMBEDDINGS_H
+#define KO_PROMPTS_MATRICES_EMBEDDINGS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens files of embeddings, finds and checks matrices, and reads them. */
-#include "src/prompts/embeddings.h"
+#include "src/prompts/matrices/embeddings.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -156,7 +156,7 @@ void ko_embeddings_describe(const struct ko_embeddings *embeddings, struct ko_te
 static enum ko_code read_matrix(const struct ko_tensor *t, const char *path, float *rows,
                                 char hash[33], struct ko_error *err)
 {
-    float part[PIECE];
+    float part[PIECE] = {0};
     for (int64_t first = 0; first < t->n; first += PIECE) {
         const int64_t n = t->n - first < PIECE ? t->n - first : PIECE;
         float *to = rows ? rows + first : part;
