@@ -64,9 +64,9 @@ def grid_columns(n):
 
 
 def sized(panels):
-    """Columns and panel size for a number of panels: many are smaller."""
+    """Columns and panel size for a number of panels: many are smaller, and one alone is wide, so that its legend has few rows."""
     columns = grid_columns(len(panels))
-    return {"columns": columns, "width": 4.4 if columns <= 3 else 3.6, "height": 3.3 if len(panels) <= 6 else 2.8}
+    return {"columns": columns, "width": 6.6 if columns == 1 else 4.4 if columns <= 3 else 3.6, "height": 3.3 if len(panels) <= 6 else 2.8}
 
 
 def cut_notes(table, settings, columns=None):

@@ -16,7 +16,7 @@ from .palette import CLEAN_LINE, STYLE_FILE, Look
 
 X_AXES = {"depth": "start of the window, % of its range", "layer": "first layer of the window", "centre": "centre of the window, layer"}
 
-
+NOTE_SIZE = 8  # points, of the lines below the legend
 STRIP = 5.0  # points that a strip of layers takes above a panel
 MOST_HIDDEN = 0.4  # of the intervals of a panel: beyond it bands cover each other, and bars are drawn
 
@@ -233,9 +233,10 @@ def draw_panels(panels, layout):
     rows = math.ceil(len(panels) / columns)
     names = {c.name: c for p in panels for c in p.curves}
     width = layout.width * columns + 0.4
-    legend_columns = max(1, min(len(names), int(width / (0.55 + 0.085 * max(map(len, names))))))
+    legend_columns = max(1, min(len(names), int(width / (0.55 + 0.07 * max(map(len, names))))))
     legend_rows = math.ceil(len(names) / legend_columns) + bool(layout.legend)
-    footer = 0.15 + 0.21 * legend_rows + 0.24 * len(layout.notes)
+    notes = [line for note in layout.notes for line in textwrap.wrap(note, int(width * 118 / NOTE_SIZE))]
+    footer = 0.15 + 0.21 * legend_rows + 0.24 * len(notes)
     figure = plt.figure(figsize=(width, layout.height * rows + footer + 0.5), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.08)  # a row's titles stay clear of the numbers above them
     grid, below = panel_grid(figure, len(panels), columns, footer)
@@ -256,8 +257,8 @@ def draw_panels(panels, layout):
     order = [name for name in names if name in handles]
     below.legend([handles[name] for name in order], order, loc="upper center", ncol=legend_columns, title=layout.legend or None,
                  borderaxespad=0, handlelength=2.6)
-    if layout.notes:
-        below.text(0.5, 0, "\n".join(layout.notes), ha="center", va="bottom", fontsize=8, color="0.3", transform=below.transAxes)
+    if notes:
+        below.text(0.5, 0, "\n".join(notes), ha="center", va="bottom", fontsize=NOTE_SIZE, color="0.3", transform=below.transAxes)
     titled(figure, layout.title, layout.remark)
     return figure
 

@@ -95,8 +95,9 @@ def is_random_class(feature):
 
 
 def set_name(tokens):
-    """A token set as a reader says it: `relation\\last` is "relation without last"."""
-    return tokens.replace("\\", " without ")
+    """A token set as a reader says it: `relation\\last\\first` is "relation without last and first", a matched control says what it is like."""
+    whole, *left_out = re.sub(r"random-like:(.+):(\d+)", r"random like \1, seed \2", tokens).split("\\")
+    return f"{whole} without {' and '.join(left_out)}" if left_out else whole
 
 
 def route_name(route):

@@ -717,6 +717,21 @@ class OtherCurves(WithCube):
         self.assertGreater(len(marked), 0)
         np.testing.assert_array_equal(rings[0].get_xdata(), marked.depth)
 
+    def test_legend_and_notes_lie_within_the_figure(self):
+        table = pd.DataFrame({"window_start": [0, 1], "value": 0.0, "low": -1.0, "high": 1.0, "depth": [0.0, 100.0], "n": 3})
+        looks = palette.named_looks([f"a curve of a long name, {k}" for k in range(5)])
+        narrow = lines.draw_panels([lines.Panel("one", [lines.Curve(name, look, table) for name, look in looks.items()])], lines.Layout(
+            "a title", "change", width=3.3, notes=["rings: paired t-test against the control, p < 5 % after Holm's correction over the windows"]))
+        for figure in (narrow, kinds.controls(self.cube, ["gpt2-xl"], ROUTES, ["all"], 5, USUAL).figure,
+                       kinds.flow(self.cube, MODELS[:3], ROUTES, "all", 5, kinds.Settings(metric="hit")).figure):
+            figure.canvas.draw()
+            below = next(a for a in figure.axes if a.get_legend())
+            self.assertGreater(len(below.texts) + len(below.get_legend().get_texts()), 1)
+            for part in (below.get_legend(), *below.texts):
+                box = part.get_window_extent()
+                self.assertGreaterEqual(box.x0, 0, part)
+                self.assertLessEqual(box.x1, figure.bbox.width, part)
+
     def test_selections(self):
         drawn = kinds.selections(self.cube, MODELS[:2], ROUTES, "all", 5, USUAL)
         selected = self.cube.selected_prompts()
@@ -820,7 +835,8 @@ class Style(unittest.TestCase):
 
     def test_routes_are_written_in_the_order_of_the_spec(self):
         for route, name in (("last<-subject", "last ← subject"), (r"last<-relation\last", "last ← relation without last"),
-                            (r"subject-last<-after-subject\last\verb", "subject-last ← after-subject without last without verb"),
+                            (r"subject-last<-after-subject\last\verb", "subject-last ← after-subject without last and verb"),
+                            ("last<-random-like:subject:1", "last ← random like subject, seed 1"),
                             ("attention@subject-last", "attention at subject-last"), (r"ssm@relation\last", "SSM at relation without last")):
             self.assertEqual(palette.route_name(route), name)
 
