@@ -86,8 +86,7 @@ static void describe_selection(const struct planner *planner, struct ko_plan_rep
     if (planner->evaluation_path) {
         ko_text_add(text, "by the evaluation %s", planner->evaluation_path);
     } else if (needs_ranks(planner->inputs.spec)) {
-        ko_text_add(text, "upper bound: without an evaluation every runnable prompt counts as "
-                          "answered correctly");
+        ko_text_add(text, "upper bound: without an evaluation all prompts count as correct");
     } else {
         ko_text_add(text, "known without an evaluation");
     }

@@ -240,7 +240,9 @@ static enum ko_code fill_resident(struct ko_streamed_weights *weights,
         code = code == KO_OK ? ended : code;
     }
     return code == KO_OK && bad >= 0
-               ? ko_fail(err, KO_E_FAILED, "%s: a number that was finite is not", how->model->name)
+               ? ko_fail(err, KO_E_FAILED,
+                         "%s: its weights changed while they were read, run again",
+                         how->model->name)
                : code;
 }
 

@@ -103,9 +103,9 @@ static void print_models(const struct ko_plan_report *report, struct ko_text *ou
         ko_table_add(&table, "%s", ko_grouped(counts->n_selected, text));
     }
     ko_table_print(&table, 0, out);
-    ko_text_add(
-        out, "(weights: in memory; rows: the most token positions that pass the layers at once;\n"
-             "in file, runnable, selected: prompts)\n\n");
+    ko_text_add(out,
+                "(weights: in memory; rows: the most token positions that pass a layer at once;\n"
+                "in file, runnable, selected: prompts)\n\n");
 }
 
 static void print_skipped(const struct ko_plan_report *report, struct ko_text *out)
@@ -271,8 +271,10 @@ static void print_machine(const struct ko_plan_time *time, struct ko_text *out)
         ko_text_add(out, ",\n%*sin one round: other work is running here", LABEL_WIDTH, "");
     } else {
         ko_text_add(out, ",\n%*sthe best of %d rounds; the middle one was %.0f %% slower%s",
-                    LABEL_WIDTH, "", time->rounds.n, slower,
-                    slower > 30 ? ": other work may be running here" : "");
+                    LABEL_WIDTH, "", time->rounds.n, slower, slower > 30 ? ":" : "");
+        if (slower > 30) {
+            ko_text_add(out, "\n%*sother work may be running here", LABEL_WIDTH, "");
+        }
     }
     if (time->settings.n_workers > 1) {
         ko_text_add(out, "\n%*seach worker with %d thread%s on its own processors", LABEL_WIDTH, "",
@@ -288,7 +290,7 @@ static void print_time(const struct ko_plan_report *report, struct ko_text *out)
     begin_label(out, "time");
     ko_text_add(out, "about %s with %d worker%s of %s/s%s%s", ko_seconds_human(time->seconds, a), n,
                 ko_plural(n), flop_human(time->flops, b), n == 1 ? "" : " each",
-                time->products_only ? " in these models' matrix products" : "");
+                time->products_only ? " in matrix products" : "");
     if (time->rounds.n > 0) {
         print_machine(time, out);
     } else {
@@ -297,14 +299,14 @@ static void print_time(const struct ko_plan_report *report, struct ko_text *out)
     if (time->evaluates) {
         print_evaluation(report, out);
     }
-    ko_text_add(
-        out,
-        "\n%*sefficiency %.0f %%, waiting for weights %.1f %% of the time, commit rounds %.1f "
-        "%%%s\n",
-        LABEL_WIDTH, "", 100 * time->efficiency,
-        100 * (time->sweep.load_seconds + time->evaluation.load_seconds) / time->seconds,
-        100 * time->commit_share,
-        time->products_only ? "; scans and attention take extra time" : "");
+    if (time->products_only) {
+        ko_text_add(out, "\n%*sscans and attention take extra time", LABEL_WIDTH, "");
+    }
+    ko_text_add(out,
+                "\n%*sefficiency %.0f %%, waiting for weights %.1f %%, commit rounds %.1f %%\n",
+                LABEL_WIDTH, "", 100 * time->efficiency,
+                100 * (time->sweep.load_seconds + time->evaluation.load_seconds) / time->seconds,
+                100 * time->commit_share);
 }
 
 /* Prints the spec's sweeps, if there are several. */
@@ -385,11 +387,11 @@ static void print_cells(const struct ko_plan_report *report, struct ko_text *out
                 report->upper_bound ? " (upper bound)" : "");
     print_vacuous(report, out);
     begin_label(out, "batches");
-    ko_text_add(out, "%s, of %s rows in all (a row: one token position of a prompt or a cell)\n",
+    ko_text_add(out, "%s, of %s rows in all (a row: a token position of a prompt or cell)\n",
                 ko_grouped(cost->n_batches, a), ko_grouped(cost->n_rows, b));
     print_branches(cost, out);
     begin_label(out, "work");
-    ko_text_add(out, "%s in matrix products, 1/%.3g of the %s of separate passes\n",
+    ko_text_add(out, "%s of products, 1/%.3g of the %s of separate passes\n",
                 flop_human(cost->flop, a), cost->separate_flop / cost->flop,
                 flop_human(cost->separate_flop, b));
     print_memory(report, out);

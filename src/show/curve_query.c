@@ -158,9 +158,9 @@ void ko_curve_query_title(const struct ko_curve_query *query, struct ko_text *ou
     const bool subtracts = ko_curve_query_subtracts(query);
     const char *statistic = ko_statistic_word(query->summary.statistic);
     if (query->minus.interaction) {
-        ko_text_add(out, "interaction of attention and ssm, %s over prompts: ", statistic);
+        ko_text_add(out, "interaction of attention and ssm, %s over prompts:\n", statistic);
     } else if (subtracts) {
-        ko_text_add(out, "paired difference, %s over prompts: ", statistic);
+        ko_text_add(out, "paired difference, %s over prompts:\n", statistic);
     } else if (query->metric != KO_CURVE_HIT) {
         ko_text_add(out, "%s ", statistic);
     }

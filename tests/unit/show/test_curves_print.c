@@ -117,8 +117,8 @@ static void a_difference_names_what_is_subtracted_and_its_p_values(void **state)
     ko_curves_print(&f.curves, &f.axes, &difference, &text);
     assert_string_equal(
         ko_text_str(&text),
-        "paired difference, mean over prompts: change of the answer's probability relative to the "
-        "clean run, %\n"
+        "paired difference, mean over prompts:\n"
+        "change of the answer's probability relative to the clean run, %\n"
         "bars: each - or + is 2 %\n"
         "\norg/tiny, \"odd\"  last<-subject  all  window of 2 of 4 layers  relation capital, of\n"
         "  minus mean of 2 last<-random-like:subject:SEED\n"
@@ -238,8 +238,8 @@ static void an_interaction_says_what_it_is_and_what_is_left_out(void **state)
     ko_curves_print(&f.curves, &f.axes, &interaction, &text);
     assert_string_equal(
         ko_text_str(&text),
-        "interaction of attention and ssm, mean over prompts: change of the answer's probability "
-        "relative to the clean run, %\n"
+        "interaction of attention and ssm, mean over prompts:\n"
+        "change of the answer's probability relative to the clean run, %\n"
         "bars: each - or + is 2 %\n"
         "layers of org/tiny, \"odd\": ssm 0-1; attention 2; no mixer 3\n"
         "\norg/tiny, \"odd\"  last<-subject  all  window of 2 of 4 layers\n"
