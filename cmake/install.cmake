@@ -2,7 +2,7 @@
 # the sources, so that the documents' links lead somewhere:
 #   share/doc/knockout   README.md and its like, docs/, and jobs and analysis, links to
 #   share/man, share/bash-completion, share/zsh, share/fish: manual.cmake
-#   share/knockout       spec.schema.json, jobs/ (the demo's spec, facts and models; specs of the paper), slurm/, analysis/, and docs, a link to the above
+#   share/knockout       spec.schema.json, modulefiles/ (for Environment Modules and Lmod), jobs/ (the demo's spec, facts and models; specs of the paper), slurm/, analysis/, and docs, a link to the above
 
 # What the installation creates is noted first, for `uninstall`: a folder that was there before stays.
 install(CODE "
@@ -22,12 +22,13 @@ include(manual)
 if(TARGET knockout)
     install(TARGETS knockout RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
 endif()
-install(FILES README.md LICENSE CHANGELOG.md DATA.md THIRD_PARTY.md SECURITY.md ARCHITECTURE.md CONTRIBUTING.md
+install(FILES README.md LICENSE CITATION.cff CHANGELOG.md DATA.md THIRD_PARTY.md SECURITY.md ARCHITECTURE.md CONTRIBUTING.md
     DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
 # Without what Python and `pip install ./analysis` leave there, and without the scripts that build from the sources.
 install(DIRECTORY analysis slurm DESTINATION ${CMAKE_INSTALL_DATADIR}/knockout USE_SOURCE_PERMISSIONS
     PATTERN "__pycache__" EXCLUDE PATTERN "*_cache" EXCLUDE PATTERN "*.egg-info" EXCLUDE PATTERN "analysis/build" EXCLUDE)
+install(FILES cmake/recipes/modulefile DESTINATION ${CMAKE_INSTALL_DATADIR}/knockout/modulefiles/knockout RENAME ${PROJECT_VERSION})
 install(DIRECTORY jobs DESTINATION ${CMAKE_INSTALL_DATADIR}/knockout PATTERN "*.sh" EXCLUDE)
 
 # ko_install_link(LINK TARGET), absolute: a symbolic link by a relative path.
