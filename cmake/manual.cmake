@@ -17,3 +17,9 @@ if(TARGET knockout AND Python3_FOUND AND NOT CMAKE_CROSSCOMPILING AND NOT SKBUIL
 elseif(TARGET knockout AND NOT SKBUILD)
     message(STATUS "No Python 3 here: manual pages and completions are not made")
 endif()
+
+# `cmake --build BUILD --target site`: the documents as a web site, site/site/index.html. Takes a Python with mkdocs-material.
+if(Python3_FOUND)
+    add_custom_target(site COMMAND ${Python3_EXECUTABLE} -B ${PROJECT_SOURCE_DIR}/cmake/site.py ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/site
+        WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} COMMENT "Making the web site of the documents" VERBATIM)
+endif()

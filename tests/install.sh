@@ -42,6 +42,7 @@ ko_list_wanted() {
     ko_want "zsh fish" eval 'command -v zsh && command -v fish'
     ko_want "python3-nbclient python3-ipykernel" "$KO_PYTHON" -c 'import nbclient, ipykernel'
     ko_want "python3-tqdm" "$KO_PYTHON" -c 'import tqdm'
+    ko_want "mkdocs-material" "$KO_PYTHON" -c 'import mkdocs, material'
     ko_want "chromium-headless-shell" ko_have_any chromium chromium-headless-shell chromium-browser google-chrome
     if $long; then
         ko_want "valgrind" ko_have_any valgrind
