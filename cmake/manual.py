@@ -12,6 +12,17 @@ from pathlib import Path
 
 FILES = {"CUBE": "h5", "SHARD...": "h5", "SPEC": "yaml", "FILE": "", "FOLDER": "/", "CHECKPOINT": "/"}  # by placeholder: what is completed
 
+# Options whose values are those of the cube that is named: the sed program that takes them out of `knockout status CUBE --json`.
+AXES = {"model": r's/^ *"model":"\(.*\)",*$/\1/p', "route": r's/^ *"route":"\(.*\)",*$/\1/p',
+        "target": r's/^ *"route":"\(.*\)<-.*",*$/\1/p', "source": r's/^ *"route":".*<-\(.*\)",*$/\1/p'}
+PLAIN = "sed 's/\\\\\\\\/\\\\/g' | sort -u"  # the text of a JSON string whose only escapes are of backslashes; each value once
+
+
+def axis_of(command, option):
+    """The axis of the cube that an option chooses from, else None. The option --minus-AXIS chooses from AXIS."""
+    axis = option["name"].removeprefix("minus-")
+    return axis if command["arguments"].split(" ")[0] == "CUBE" and axis in AXES and option["type"] != "flag" else None
+
 
 def roff(text):
     """Plain text in a manual page."""
@@ -168,21 +179,27 @@ def bash(listed):
         cases.append(f"    {command['name']}) words={quoted(words)}; kind={quoted('none' if kind is None else kind)} ;;")
         for option in command["options"]:
             for name in names_of(option):
-                if option["type"] != "flag":
+                if axis_of(command, option):
+                    values[command["name"], name] = "axis", AXES[axis_of(command, option)]
+                elif option["type"] != "flag":
                     values[command["name"], name] = ("words", " ".join(option["choices"])) if "choices" in option else (
                         "files", FILES.get(option["unit"], "none"))
     given = [f"    {quoted(f'{command} {name}')}) {what}={quoted(value)} ;;" for (command, name), (what, value) in values.items()]
-    return "\n".join(["# Completion of knockout for bash. Made by cmake/manual.py.", "_knockout_files() {", "    local IFS=$'\\n'",
+    return "\n".join(["# Completion of knockout for bash. Made by cmake/manual.py.", "_knockout_axis() {", "    local word IFS=$'\\n'",
+                      "    for word in \"${COMP_WORDS[@]:2}\"; do", "        [ -f \"$word\" ] || continue", "        COMPREPLY=($(compgen -W "
+                      "\"$(\"${COMP_WORDS[0]}\" status \"$word\" --json 2>/dev/null | sed -n \"$1\" | " + PLAIN + " | sed 's/[^[:alnum:]_.:-]/"
+                      "\\\\\\\\\\\\&/g')\" -- \"$2\"))", "        return", "    done", "}", "_knockout_files() {", "    local IFS=$'\\n'",
                       "    compopt -o filenames 2>/dev/null", "    case $1 in",
                       "    none) ;;", "    /) COMPREPLY=($(compgen -d -- \"$2\")) ;;", "    '') COMPREPLY=($(compgen -f -- \"$2\")) ;;",
                       "    *) COMPREPLY=($(compgen -d -- \"$2\"; compgen -f -X \"!*.$1\" -- \"$2\")) ;;", "    esac", "}", "_knockout() {",
                       "    local now=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}",
-                      "    local words='' kind=none files=''", "    COMPREPLY=()", "    if [ \"$COMP_CWORD\" = 1 ]; then",
+                      "    local words='' kind=none files='' axis=''", "    COMPREPLY=()", "    if [ \"$COMP_CWORD\" = 1 ]; then",
                       f"        COMPREPLY=($(compgen -W {quoted(' '.join(commands + ['--help', '--version']))} -- \"$now\"))", "        return",
                       "    fi", "    if [ \"$command\" = help ]; then",
                       f"        COMPREPLY=($(compgen -W {quoted(' '.join(c['name'] for c in listed['commands']))} -- \"$now\"))", "        return",
                       "    fi", "    case \"$command $before\" in", *given, "    *) ;;", "    esac",
                       "    if [ -n \"$words\" ]; then COMPREPLY=($(compgen -W \"$words\" -- \"$now\")); return; fi",
+                      "    if [ -n \"$axis\" ]; then _knockout_axis \"$axis\" \"$now\"; return; fi",
                       "    if [ -n \"$files\" ]; then _knockout_files \"${files#=}\" \"$now\"; return; fi",
                       "    case $command in", *cases, "    *) return ;;", "    esac", "    if [[ $now == -* ]]; then",
                       "        COMPREPLY=($(compgen -W \"$words\" -- \"$now\"))", "    else", "        _knockout_files \"$kind\" \"$now\"", "    fi",
@@ -200,7 +217,11 @@ def zsh_action(unit, choices):
 def zsh(listed):
     def clean(text):
         return text.replace("[", "(").replace("]", ")").replace(":", ",")
-    out = ["#compdef knockout", "# Completion of knockout for zsh. Made by cmake/manual.py.", "_knockout() {", "    local -a commands",
+    out = ["#compdef knockout", "# Completion of knockout for zsh. Made by cmake/manual.py.", "_knockout_axis() {", "    local word take; local -a found",
+           "    case $1 in", *(f"    {axis}) take={quoted(take)} ;;" for axis, take in AXES.items()), "    esac", "    for word in $words[2,-1]; do",
+           "        [[ -f ${(Q)word} ]] || continue",
+           "        found=(\"${(@f)$(knockout status ${(Q)word} --json 2>/dev/null | sed -n $take | " + PLAIN + ")}\")",
+           "        compadd -a found", "        return", "    done", "}", "_knockout() {", "    local -a commands",
            "    commands=("]
     out += [f"        {quoted(c['name'] + ':' + clean(c['help']))}" for c in listed["commands"]]
     out += ["        'help:print help'", "        'version:print the version'", "    )", "    if (( CURRENT == 2 )); then",
@@ -211,7 +232,9 @@ def zsh(listed):
         for option in command["options"]:
             for name in names_of(option):
                 star = "*" if option["repeated"] else ""
-                tail = "" if option["type"] == "flag" else zsh_action(option["unit"], option.get("choices"))
+                axis = axis_of(command, option)
+                tail = f":{option['unit']}: _knockout_axis {axis}" if axis else "" if option["type"] == "flag" else zsh_action(
+                    option["unit"], option.get("choices"))
                 sign = "" if option["type"] == "flag" or name == "-o" else "="
                 out.append(f"            {quoted(star + name + sign + '[' + clean(option['help']) + ']' + tail)} \\")
         kind = command["arguments"].split(" ")[0]
@@ -222,7 +245,10 @@ def zsh(listed):
 
 
 def fish(listed):
-    out = ["# Completion of knockout for fish. Made by cmake/manual.py.", "complete -c knockout -f"]
+    out = ["# Completion of knockout for fish. Made by cmake/manual.py.", "function __knockout_axis", "    for word in (commandline -opc)[3..-1]",
+           "        test -f $word; or continue",
+           "        knockout status $word --json 2>/dev/null | sed -n $argv[1] | " + PLAIN.replace("\\", "\\\\"), "        return", "    end", "end",
+           "complete -c knockout -f"]
     names = [c["name"] for c in listed["commands"]]
     for name, said in [(c["name"], c["help"]) for c in listed["commands"]] + [("help", "print help"), ("version", "print the version")]:
         out.append(f"complete -c knockout -n __fish_use_subcommand -a {name} -d {quoted(said)}")
@@ -234,7 +260,9 @@ def fish(listed):
             out.append(f"{here} -a {quoted({'/': '(__fish_complete_directories)'}.get(kind, f'(__fish_complete_suffix .{kind})'))}")
         for option in command["options"]:
             words = f"{here} -l {option['name']}" + (" -s o" if option["name"] == "output" else "") + f" -d {quoted(option['help'])}"
-            if option["type"] != "flag":
+            if axis_of(command, option):
+                words += " -x -a " + quoted(f"(__knockout_axis {quoted(AXES[axis_of(command, option)])})")
+            elif option["type"] != "flag":
                 words += " -x -a " + quoted(" ".join(option["choices"])) if "choices" in option else " -r -F" if option["unit"] in FILES else " -x"
             out.append(words)
     return "\n".join(out + [""])

@@ -65,6 +65,16 @@ is "$(completed knockout show t)" " "
 is "$(completed knockout inspect f)" "folder "
 is "$(completed knockout run --evaluation '')" "folder manual one.h5 "
 is "$(completed knockout help ver)" "verify "
+"$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/folder/some.h5" --set 'routes=[last<-subject, last<-relation\last]' --set 'sweeps=[{}]' \
+    --progress none --log-level error || fail "the cube whose columns are completed"
+columns() { completed "$KNOCKOUT" show folder/some.h5 "$@"; }
+is "$(columns --model g)" "gpt2-facts "
+is "$(columns --minus-model '')" "gpt2-facts mamba-facts "
+is "$(columns --source '')" 'relation\\last subject '
+is "$(columns --target '')" "last "
+is "$(columns --route last)" 'last\<-relation\\last last\<-subject '
+is "$(completed "$KNOCKOUT" export folder/some.h5 --model m)" "mamba-facts "
+is "$(completed "$KNOCKOUT" show two.yaml --model '')" " "
 for shell in zsh fish; do
     command -v "$shell" >/dev/null || { echo "skipped: there is no $shell"; continue; }
     "$shell" -n "$made/completions/$([ "$shell" = zsh ] && echo _knockout || echo knockout.fish)" || fail "$shell reads no completion"
@@ -72,6 +82,9 @@ done
 if command -v fish >/dev/null; then
     HOME=$scratch fish -c "source $made/completions/knockout.fish; complete -C 'knockout run --precision bf'" >"$scratch/out"
     [ "$(cut -f1 "$scratch/out" | sort | tr '\n' ' ')" = "bf16x3 bfloat16 " ] || { cat "$scratch/out"; fail "fish completes no choice"; }
+    (cd "$scratch" && HOME=$scratch PATH=$(dirname "$KNOCKOUT"):$PATH fish -c \
+        "source $made/completions/knockout.fish; complete -C 'knockout show folder/some.h5 --source '") >"$scratch/out"
+    [ "$(cut -f1 "$scratch/out" | sort | tr '\n' ' ')" = 'relation\last subject ' ] || { cat "$scratch/out"; fail "fish completes no column"; }
 fi
 
 echo "== schema"
