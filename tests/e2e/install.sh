@@ -23,14 +23,15 @@ install_to() { cmake --install "$build" --prefix "$1" >"$scratch/log" || { cat "
 uninstall() { cmake --build "$build" --target uninstall >"$scratch/log" || { cat "$scratch/log"; fail "uninstall"; }; }
 
 echo "== links of the sources"
-links "$KO_SOURCE_DIR" --except "$KO_SOURCE_DIR/build" || fail "links of the documents"
-printf '[here](#a-b) [gone](gone.md) [no heading](other.md#c)\n\n# A b\n' >"$scratch/some.md"
+links "$KO_SOURCE_DIR" --except "$KO_SOURCE_DIR/build" --root "$KO_SOURCE_DIR" || fail "links of the documents"
+printf '[here](#a-b) [gone](gone.md) [no heading](other.md#c), and docs/none.md\n\n# A b\n' >"$scratch/some.md"
+echo '{"cells": [{"cell_type": "markdown", "source": ["[lost](lost.md)"]}, {"cell_type": "code", "source": ["[no](link)"]}]}' >"$scratch/some.ipynb"
 echo "text" >"$scratch/other.md"
-! links "$scratch" >"$scratch/said" || fail "dead links are not seen"
-for words in 'gone.md: no such file' 'other.md#c: no such heading'; do
+! links "$scratch" --root "$KO_SOURCE_DIR" >"$scratch/said" || fail "dead links are not seen"
+for words in 'gone.md: no such file' 'other.md#c: no such heading' 'lost.md: no such file' 'docs/none.md: named in the text'; do
     grep -q "$words" "$scratch/said" || fail "dead links are not named"
 done
-grep -q '3 links, 2 lead nowhere' "$scratch/said" || { cat "$scratch/said"; fail "links are miscounted"; }
+grep -q '4 links, 4 lead nowhere' "$scratch/said" || { cat "$scratch/said"; fail "links are miscounted"; }
 
 echo "== installed"
 mkdir -p "${left[@]}" # as `pip install ./analysis` leaves them
@@ -41,10 +42,24 @@ install_to "$installed"
 for folder in share/doc/knockout share/doc/knockout/jobs share/knockout share/knockout/docs; do
     links "$installed/$folder" || fail "links below $folder"
 done
-for name in README.md docs/spec.md docs/figures/fig01.png jobs/paper/README.md jobs/demo.yaml jobs/models/mamba-facts/config.json; do
+for name in README.md docs/spec.md docs/figures/fig01.png CITATION.cff jobs/snakemake/Snakefile jobs/paper/README.md jobs/demo.yaml jobs/models/mamba-facts/config.json; do
     [ -s "$installed/share/doc/knockout/$name" ] || fail "$name is not installed"
 done
 [ ! -e "$installed/share/knockout/jobs/demo.sh" ] || fail "a script that builds from the sources is installed"
+
+echo "== the module finds its installation"
+if command -v tclsh >/dev/null; then
+    cat >"$scratch/module.tcl" <<'TCL'
+set ModulesCurrentModulefile [lindex [glob [lindex $argv 0]/share/knockout/modulefiles/knockout/*] 0]
+foreach command {module-whatis conflict setenv prepend-path} { proc $command args "puts \"$command \$args\"" }
+source $ModulesCurrentModulefile
+TCL
+    tclsh "$scratch/module.tcl" "$installed" >"$scratch/out"
+    [ -x "$(sed -n 's/^prepend-path PATH //p' "$scratch/out")/knockout" ] || { cat "$scratch/out"; fail "the module's PATH has no program"; }
+    [ -d "$(sed -n 's/^prepend-path PYTHONPATH //p' "$scratch/out")/knockout" ] || { cat "$scratch/out"; fail "the module's Python finds no package"; }
+else
+    echo "skipped: there is no tclsh to read the module with"
+fi
 
 echo "== the installed program runs the installed sweep"
 cd "$scratch"
