@@ -76,6 +76,25 @@ static double split_bytes(const struct ko_model *model)
     return (double)matrices + (double)model->value_floats * sizeof(float);
 }
 
+/* A label and the sizes, `8 layers, 96 width`, folded. */
+static void print_sizes(const struct size *sizes, size_t n, struct ko_text *out)
+{
+    int used = LABEL_WIDTH;
+    char word[64];
+    begin_line(out, "shape");
+    for (size_t k = 0; k < n; k++) {
+        const int width = snprintf(word, sizeof word, "%lld %s%s", (long long)sizes[k].value,
+                                   sizes[k].name, k + 1 < n ? "," : "");
+        if (k > 0 && used + 1 + width > KO_SCREEN_WIDTH) {
+            ko_text_add(out, "\n%*s", LABEL_WIDTH, "");
+            used = LABEL_WIDTH;
+        }
+        ko_text_add(out, "%s%s", used > LABEL_WIDTH ? " " : "", word);
+        used += width + (used > LABEL_WIDTH);
+    }
+    ko_text_add(out, "\n");
+}
+
 static void print_model(const struct ko_checkpoint_report *report, struct ko_text *out)
 {
     struct size sizes[MAX_SIZES];
@@ -86,11 +105,7 @@ static void print_model(const struct ko_checkpoint_report *report, struct ko_tex
     const size_t n = list_sizes(report->model, sizes);
     begin_line(out, "family");
     ko_text_add(out, "%s (%s)\n", report->model->family->name, report->model->family->title);
-    begin_line(out, "shape");
-    for (size_t k = 0; k < n; k++) {
-        ko_text_add(out, "%s%lld %s", k == 0 ? "" : ", ", (long long)sizes[k].value, sizes[k].name);
-    }
-    ko_text_add(out, "\n");
+    print_sizes(sizes, n, out);
     for (size_t k = 0; k < report->details.n; k++) {
         begin_line(out, k == 0 ? "details" : "");
         ko_text_add(out, "%s\n", report->details.item[k]);
