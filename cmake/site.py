@@ -17,6 +17,7 @@ NAVIGATION = [
     {"First steps": [{"From prompts to a figure": "docs/walkthrough.md"}, {"Beside other tools": "docs/comparison.md"},
                      {"In Python": "docs/python.md"}]},
     {"Writing a sweep": [{"What a cell is": "docs/semantics.md"}, {"The sweep spec": "docs/spec.md"}, {"Heads and sublayers": "docs/parts.md"},
+                         {"Prompts that are not text": "docs/embeddings.md"},
                          {"Hybrids": "docs/hybrids.md"}, {"Limits": "docs/limits.md"}, {"Precision": "docs/precision.md"}]},
     {"Specs to begin with": [{"Heads": "jobs/heads/README.md"}, {"Hybrids": "jobs/hybrids/README.md"}, {"Windows": "jobs/windows/README.md"},
                              {"Controls": "jobs/controls/README.md"}, {"The paper": "jobs/paper/README.md"}]},
