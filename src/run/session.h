@@ -31,6 +31,7 @@ struct ko_session {
     struct ko_station station; /* where this rank works; its weights stay from job to job */
     struct ko_log log;
     struct ko_start start;
+    double idle_since; /* when the start or the last job was over, as ko_now */
     enum ko_progress_mode progress;
     enum ko_precision precision;
     const char *backend;

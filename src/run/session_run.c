@@ -221,7 +221,10 @@ enum ko_code ko_session_compute(struct ko_session *session, const struct ko_sess
         code = ko_agree(session->world.all, code, err);
     }
     if (code == KO_OK) {
+        ko_log_write(&session->log, KO_LOG_DEBUG, "%s prepare_seconds=%.2f", wanted->title,
+                     ko_now() - session->idle_since);
         code = ko_sweep_run(&sweep, err);
+        session->idle_since = ko_now();
     }
     if (code == KO_OK || code == KO_E_STOPPED) {
         ko_session_log_end(session, &sweep, code == KO_E_STOPPED);
@@ -301,8 +304,18 @@ static enum ko_code open_session(struct ko_session *session, struct ko_error *er
         code = ko_sights_gather(&session->world, (int)ko_option_int(cli->options, KO_OPT_THREADS),
                                 &session->sight, err);
     }
-    session->start.sights = ko_now();
+    session->start.sights = session->idle_since = ko_now();
     return code;
+}
+
+/* Logs how long the root took from its last job to here, and since its start. */
+static void log_end(const struct ko_session *session)
+{
+    const double now = ko_now();
+    if (session->world.root) {
+        ko_log_write(&session->log, KO_LOG_DEBUG, "end seconds=%.2f total_seconds=%.2f",
+                     now - session->idle_since, now - session->start.begun);
+    }
 }
 
 /* Prints the error and closes the session. */
@@ -328,6 +341,7 @@ static void close_session(struct ko_session *session, enum ko_code code, struct 
         const enum ko_code met = ko_meet(world->all, &later);
         (void)met; /* the rank ends in any case */
         ko_station_close(&session->station);
+        log_end(session);
     }
     ko_world_close(world);
 }
