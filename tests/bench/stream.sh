@@ -13,6 +13,8 @@
 # the numbers of prompts (40, 8), LARGE=0 leaves out step 2.
 # e.g.  tests/bench/stream.sh /dev/shm/stream jobs/facts.jsonl jobs/models/mamba-facts/tokenizer.json
 set -euo pipefail
+# shellcheck source=tests/bench/sweep_job.inc
+. "$(dirname "${BASH_SOURCE[0]}")/sweep_job.inc"
 [ $# -eq 3 ] || { echo "usage: ${0##*/} FOLDER PROMPTS TOKENIZER" >&2; exit 2; }
 folder=$1 prompts=$(realpath "$2") tokenizer=$(realpath "$3") knockout=${KNOCKOUT:-knockout} precision=${PRECISION:-bf16x3}
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -54,18 +56,6 @@ run() {
         END { printf "%.2f", 1e6 * s / n }' "$folder/log")
 }
 
-# same CUBE CUBE: every dataset but the run table.
-same() {
-    local difference
-    if ! command -v h5diff > /dev/null; then
-        python3 "$here/../e2e/cubes.py" same "$folder/$1.h5" "$folder/$2.h5"
-        return
-    fi
-    difference=$(h5diff -v "$folder/$1.h5" "$folder/$2.h5" | awk '/^(dataset|attribute):/ { name = $1 $2 }
-        /^[1-9][0-9]* differences/ && name ~ /^dataset:/ && name !~ /<\/run_/ { print name }')
-    if [ -z "$difference" ]; then echo "the same bits: $1 $2"; else echo "DIFFERENT: $1 $2: $difference"; exit 1; fi
-}
-
 echo "== Llama-3 8B's shape, $precision, 8,192 rows"
 checkpoint llama-8b "$(llama 4096 14336 32 32)"
 spec llama-8b "${SAMPLE:-40}"
@@ -77,7 +67,7 @@ for ((round = 1; round <= ${ROUNDS:-2}; round++)); do
     run llama-8b stream --memory-limit 6GiB
     awk -v r="$resident" -v s="$cell_us" 'BEGIN { printf "round: resident %s us a cell, stream in 6 GiB %s us, %.3f of its speed\n", r, s, r / s }'
     grep -q 'weights=stream' "$folder/log" || { echo "FAILED: the weights did not stream"; exit 1; }
-    same resident stream
+    same_cubes "$folder/resident.h5" "$folder/stream.h5"
 done
 
 [ "${LARGE:-1}" != 0 ] || exit 0
