@@ -11,8 +11,11 @@
 
 enum { HELD = 2 /* batches that a worker holds: it computes one, the other waits */ };
 
-/* A commit round is due commit_seconds after the last one, or when this many bytes wait for it. */
-enum { STAGED_BYTES = 64 << 20 };
+/* A commit round is due commit_seconds after the last one, or when this many bytes wait for it on one
+   worker. It is also due when so many wait on all workers together and the last round ended PAUSE
+   times as long ago as it took: a worker gets no batch during a round, so with many workers, whose
+   rounds are long and frequent, most of them would wait. */
+enum { STAGED_BYTES = 64 << 20, PAUSE = 9 };
 
 /* A round is called at least this often, even with nothing to write: `status` takes its time in the
    cube as a sign that the run is alive. */
@@ -29,9 +32,10 @@ enum phase {
 
 /* What the coordinator knows of a worker. */
 struct worker_state {
-    int held;      /* batches */
-    int32_t batch; /* that it computes; -1: not reported */
-    double share;  /* of that batch's work that is done */
+    int held;             /* batches */
+    int32_t batch;        /* that it computes; -1: not reported */
+    double share;         /* of that batch's work that is done */
+    int64_t staged_bytes; /* of finished batches that are not committed */
 };
 
 struct ko_coordinator {
@@ -47,8 +51,9 @@ struct ko_coordinator {
     int32_t left;  /* batches of the model that are not finished */
     int n_loaded, n_dropped_replies, n_round_replies;
     bool in_round;
-    int64_t staged_bytes, record_bytes;
-    double last_round;
+    int64_t staged_bytes, record_bytes; /* staged: on all workers */
+    int64_t most_staged_bytes;          /* on one worker */
+    double last_round, last_round_end;  /* when it began and ended */
     bool stopped;
     bool forbidden;          /* the output must not be written any more */
     bool unloaded;           /* the model cannot be loaded: its batches are recorded as failed */
@@ -96,6 +101,35 @@ static enum ko_code hand_out(struct ko_coordinator *c, int worker, struct ko_err
     return code;
 }
 
+static void stage_bytes(struct ko_coordinator *c, struct worker_state *worker, int64_t n)
+{
+    c->staged_bytes += n;
+    worker->staged_bytes += n;
+    if (worker->staged_bytes > c->most_staged_bytes) {
+        c->most_staged_bytes = worker->staged_bytes;
+    }
+}
+
+/* What the worker has reported before was in its commit. */
+static void note_committed(struct ko_coordinator *c, struct worker_state *worker, int32_t n_batches)
+{
+    c->staged_bytes -= worker->staged_bytes;
+    worker->staged_bytes = 0;
+    c->sweep->n_committed += n_batches;
+    c->n_round_replies++;
+    c->in_round = c->n_round_replies < c->n_workers;
+    if (c->in_round) {
+        return;
+    }
+    c->last_round_end = ko_now();
+    c->most_staged_bytes = 0;
+    for (int w = 0; w < c->n_workers; w++) {
+        if (c->worker[w].staged_bytes > c->most_staged_bytes) {
+            c->most_staged_bytes = c->worker[w].staged_bytes;
+        }
+    }
+}
+
 static enum ko_code note_finished(struct ko_coordinator *c, const struct ko_message *message,
                                   struct ko_error *err)
 {
@@ -104,7 +138,7 @@ static enum ko_code note_finished(struct ko_coordinator *c, const struct ko_mess
     worker->held--;
     worker->batch = -1;
     c->left--;
-    c->staged_bytes += c->record_bytes * batch->n_facts;
+    stage_bytes(c, worker, c->record_bytes * batch->n_facts);
     c->sweep->progress.cells_done += batch->n_cells;
     c->sweep->progress.work_done += batch->flop;
     return hand_out(c, message->party - 1, err);
@@ -149,9 +183,7 @@ static enum ko_code handle_message(struct ko_coordinator *c, const struct ko_mes
         worker->share = 1e-6 * (double)message->extra;
         return KO_OK;
     case KO_TAG_COMMITTED:
-        c->n_round_replies++;
-        c->sweep->n_committed += (int32_t)message->value;
-        c->in_round = c->n_round_replies < c->n_workers;
+        note_committed(c, worker, (int32_t)message->value);
         return KO_OK;
     case KO_TAG_ERROR:
         if (c->failure.code == KO_OK) {
@@ -182,6 +214,23 @@ static bool may_write(struct ko_coordinator *c)
     return !c->forbidden;
 }
 
+/* Adds up what the workers compute: for the progress line, and for the cube. */
+static void note_workers(struct ko_coordinator *c)
+{
+    struct ko_progress *progress = &c->sweep->progress;
+    progress->n_busy = 0;
+    progress->cells_partial = progress->work_partial = 0;
+    for (int w = 0; w < c->n_workers; w++) {
+        const struct worker_state *worker = &c->worker[w];
+        progress->n_busy += worker->held > 0;
+        if (worker->batch >= 0) {
+            const struct ko_batch *batch = &c->job->batches.batch[worker->batch];
+            progress->cells_partial += worker->share * (double)batch->n_cells;
+            progress->work_partial += worker->share * batch->flop;
+        }
+    }
+}
+
 /* The round's message carries the progress of the run, which the cube stores for `status`. */
 static enum ko_code begin_round(struct ko_coordinator *c, struct ko_error *err)
 {
@@ -191,16 +240,23 @@ static enum ko_code begin_round(struct ko_coordinator *c, struct ko_error *err)
     }
     c->in_round = true;
     c->n_round_replies = 0;
-    c->staged_bytes = 0;
     c->last_round = ko_now();
+    note_workers(c);
     return send_to_all(c, KO_TAG_ROUND, progress->cells_done, ko_progress_ppm(progress), err);
+}
+
+/* Whether so many bytes wait that a round is worth its time. */
+static bool is_full(const struct ko_coordinator *c, double now)
+{
+    const double took = c->last_round_end - c->last_round;
+    return c->most_staged_bytes >= STAGED_BYTES ||
+           (c->staged_bytes >= STAGED_BYTES && now - c->last_round_end >= PAUSE * took);
 }
 
 static bool round_is_due(const struct ko_coordinator *c)
 {
-    const double since = ko_now() - c->last_round;
-    const bool due =
-        c->staged_bytes > 0 && (since >= c->job->commit_seconds || c->staged_bytes >= STAGED_BYTES);
+    const double now = ko_now(), since = now - c->last_round;
+    const bool due = c->staged_bytes > 0 && (since >= c->job->commit_seconds || is_full(c, now));
     return (due || since >= BEAT_SECONDS) && !c->in_round && !is_ending(c) && c->phase < DROPPING;
 }
 
@@ -281,23 +337,6 @@ static enum ko_code advance_phase(struct ko_coordinator *c, struct ko_error *err
     return KO_OK;
 }
 
-/* Adds up what the workers compute, for the progress line. */
-static void note_workers(struct ko_coordinator *c)
-{
-    struct ko_progress *progress = &c->sweep->progress;
-    progress->n_busy = 0;
-    progress->cells_partial = progress->work_partial = 0;
-    for (int w = 0; w < c->n_workers; w++) {
-        const struct worker_state *worker = &c->worker[w];
-        progress->n_busy += worker->held > 0;
-        if (worker->batch >= 0) {
-            const struct ko_batch *batch = &c->job->batches.batch[worker->batch];
-            progress->cells_partial += worker->share * (double)batch->n_cells;
-            progress->work_partial += worker->share * batch->flop;
-        }
-    }
-}
-
 enum ko_code ko_coordinator_step(struct ko_coordinator *coordinator, bool *busy,
                                  struct ko_error *err)
 {
@@ -319,8 +358,10 @@ enum ko_code ko_coordinator_step(struct ko_coordinator *coordinator, bool *busy,
     if (code == KO_OK) {
         code = advance_phase(c, err);
     }
-    note_workers(c);
-    ko_progress_tick(&c->sweep->progress);
+    if (ko_progress_is_due(&c->sweep->progress)) {
+        note_workers(c);
+        ko_progress_print(&c->sweep->progress);
+    }
     return code;
 }
 
@@ -362,8 +403,8 @@ enum ko_code ko_coordinator_new(struct ko_sweep *sweep, struct ko_channel *chann
                                  .n_workers = n_workers,
                                  .phase = COMPUTING, /* no model: the first step begins one */
                                  .model = -1,
-                                 .record_bytes = ko_record_bytes(sweep->job->plan),
-                                 .last_round = ko_now()};
+                                 .record_bytes = ko_record_bytes(sweep->job->plan)};
+    c->last_round = c->last_round_end = ko_now();
     *out = c;
     return KO_OK;
 }

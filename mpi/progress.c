@@ -166,17 +166,17 @@ static void print_json(const struct ko_progress *p, double elapsed)
     fflush(p->stream);
 }
 
-static void print_state(struct ko_progress *p)
+void ko_progress_print(struct ko_progress *progress)
 {
     const double now = ko_now();
-    p->cells_shown = cells_shown(p);
-    if (p->mode == KO_PROGRESS_JSON) {
-        print_json(p, now - p->begin);
-    } else if (p->mode != KO_PROGRESS_NONE) {
-        print_text(p, now - p->begin);
+    progress->cells_shown = cells_shown(progress);
+    if (progress->mode == KO_PROGRESS_JSON) {
+        print_json(progress, now - progress->begin);
+    } else if (progress->mode != KO_PROGRESS_NONE) {
+        print_text(progress, now - progress->begin);
     }
-    p->last = now;
-    p->n_printed++;
+    progress->last = now;
+    progress->n_printed++;
 }
 
 /* Seconds after the last print at which the next plain line is due: 10, 30, 60 from the start, then
@@ -187,14 +187,12 @@ static double plain_gap(int n_printed)
     return n_printed < 3 ? gaps[n_printed] : 60;
 }
 
-void ko_progress_tick(struct ko_progress *progress)
+bool ko_progress_is_due(const struct ko_progress *progress)
 {
     const double gap = progress->mode == KO_PROGRESS_LINE   ? 0.2
                        : progress->mode == KO_PROGRESS_JSON ? 1.0
                                                             : plain_gap(progress->n_printed);
-    if (progress->mode != KO_PROGRESS_NONE && ko_now() - progress->last >= gap) {
-        print_state(progress);
-    }
+    return progress->mode != KO_PROGRESS_NONE && ko_now() - progress->last >= gap;
 }
 
 void ko_progress_end(struct ko_progress *progress)
@@ -202,9 +200,10 @@ void ko_progress_end(struct ko_progress *progress)
     if (progress->mode == KO_PROGRESS_PLAIN && progress->n_printed == 0) {
         return;
     }
-    /* A stop has dropped the unfinished batches. */
+    /* No worker computes any more: a stop has dropped the unfinished batches. */
     progress->cells_partial = progress->work_partial = progress->cells_shown = 0;
-    print_state(progress);
+    progress->n_busy = 0;
+    ko_progress_print(progress);
     ko_progress_break(progress);
 }
 

@@ -33,11 +33,13 @@ KO_MUST_CHECK enum ko_code ko_progress_mode_parse(const char *text, FILE *stream
 /* Share of this run's work that is done, in millionths; 1000000 if there is nothing to do. */
 int64_t ko_progress_ppm(const struct ko_progress *progress);
 void ko_progress_begin(struct ko_progress *progress, const char *title);
-/* Prints if it is time to: a redrawn line five times a second, a plain line at 10, 30, 60 s and
-   then every minute, JSON every second. Unfinished batches count by their computed share. The
+/* Whether it is time to print: a redrawn line five times a second, a plain line at 10, 30, 60 s and
+   then every minute, JSON every second. */
+bool ko_progress_is_due(const struct ko_progress *progress);
+/* Prints. Unfinished batches count by their computed share. The
    printed number never falls, and stays below 100 % until all cells are computed. A redrawn line
    fits into the terminal: the least important parts are left out first. */
-void ko_progress_tick(struct ko_progress *progress);
+void ko_progress_print(struct ko_progress *progress);
 /* Prints the last state (after a stop without dropped batches) and ends a redrawn line. */
 void ko_progress_end(struct ko_progress *progress);
 /* Ends an open redrawn line before other text is printed. */

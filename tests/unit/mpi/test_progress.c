@@ -40,7 +40,7 @@ static const char *draw(struct screen *screen, struct ko_progress *progress)
 {
     static char line[4096];
     progress->last = 0;
-    ko_progress_tick(progress);
+    ko_progress_print(progress);
     (void)fflush(screen->stream);
     const char *begin = memrchr(screen->data, '\r', screen->n);
     assert_non_null(begin);
