@@ -47,11 +47,15 @@ struct ko_cube_place {
 KO_MUST_CHECK enum ko_code ko_cube_write_row(struct ko_cube *cube,
                                              const struct ko_cube_place *place, size_t n,
                                              const void *memory, struct ko_error *err);
+/* Local: the same, by one rank alone. */
+KO_MUST_CHECK enum ko_code ko_cube_write_row_alone(struct ko_cube *cube,
+                                                   const struct ko_cube_place *place, size_t n,
+                                                   const void *memory, struct ko_error *err);
 /* Collective. */
 KO_MUST_CHECK enum ko_code ko_cube_flush(const struct ko_cube *cube, struct ko_error *err);
 
-/* Collective: writes the progress (ko_cube_set_progress on the first rank) and the time into the
-   run's row. Writes nothing if it was never set. */
+/* The first rank writes the progress (ko_cube_set_progress) and the time into the run's row, alone:
+   a collective write costs all ranks some messages. Writes nothing if the progress was never set. */
 KO_MUST_CHECK enum ko_code ko_cube_write_progress(struct ko_cube *cube, struct ko_error *err);
 
 #endif

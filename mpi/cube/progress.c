@@ -23,10 +23,12 @@ enum ko_code ko_cube_write_progress(struct ko_cube *cube, struct ko_error *err)
     int rank = 0;
     enum ko_code code = ko_mpi_check(MPI_Comm_rank(cube->comm, &rank), "MPI_Comm_rank", err);
 
+    if (rank != 0 || !cube->has_progress) {
+        return code;
+    }
     for (size_t k = 0; code == KO_OK && k < sizeof number / sizeof *number; k++) {
         const struct ko_cube_place place = {number[k].name, cube->run_row};
-        code = ko_cube_write_row(cube, &place, 1,
-                                 rank == 0 && cube->has_progress ? number[k].value : NULL, err);
+        code = ko_cube_write_row_alone(cube, &place, 1, number[k].value, err);
     }
     return code;
 }

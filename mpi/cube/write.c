@@ -13,6 +13,7 @@ struct elements {
     size_t n;
     void *to;
     const void *from;
+    bool alone; /* by this rank, not collective */
 };
 
 static enum ko_code transfer_elements(const struct ko_cube *cube, const struct elements *elements,
@@ -21,16 +22,17 @@ static enum ko_code transfer_elements(const struct ko_cube *cube, const struct e
     const struct ko_cube_dataset *dataset = &ko_cube_table[elements->index];
     const hid_t id = cube->dataset[elements->index], space = elements->space;
     const hsize_t length = elements->n ? elements->n : 1;
+    const hid_t transfer = elements->alone ? H5P_DEFAULT : cube->transfer;
     char nothing = 0;
     enum ko_code code = KO_OK;
     herr_t done = -1;
     hid_t type = ko_cube_new_type(dataset->type), flat = H5Screate_simple(1, &length, NULL);
 
     if (type >= 0 && flat >= 0 && (elements->n || H5Sselect_none(flat) >= 0)) {
-        done = elements->from ? H5Dwrite(id, type, flat, space, cube->transfer,
-                                         elements->n ? elements->from : &nothing)
-                              : H5Dread(id, type, flat, space, cube->transfer,
-                                        elements->n ? elements->to : &nothing);
+        done =
+            elements->from
+                ? H5Dwrite(id, type, flat, space, transfer, elements->n ? elements->from : &nothing)
+                : H5Dread(id, type, flat, space, transfer, elements->n ? elements->to : &nothing);
     }
     if (done < 0) {
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot %s dataset '%s'", cube->path,
@@ -82,8 +84,8 @@ enum ko_code ko_cube_flush(const struct ko_cube *cube, struct ko_error *err)
                : KO_OK;
 }
 
-enum ko_code ko_cube_write_row(struct ko_cube *cube, const struct ko_cube_place *place, size_t n,
-                               const void *memory, struct ko_error *err)
+static enum ko_code write_row(struct ko_cube *cube, const struct ko_cube_place *place, size_t n,
+                              const void *memory, bool alone, struct ko_error *err)
 {
     const size_t index = (size_t)(ko_cube_find(place->dataset) - ko_cube_table);
     const hsize_t first[2] = {place->row, 0}, count[2] = {1, n};
@@ -94,11 +96,27 @@ enum ko_code ko_cube_write_row(struct ko_cube *cube, const struct ko_cube_place 
                              : H5Sselect_none(space)) < 0) {
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot select in dataset '%s'", cube->path,
                             place->dataset);
+    } else if (alone) {
+        const struct elements elements = {
+            .index = index, .space = space, .n = n, .from = memory, .alone = true};
+        code = transfer_elements(cube, &elements, err);
     } else {
         code = ko_cube_write(cube, index, space, memory ? n : 0, memory, err);
     }
     ko_hdf5_close(space, &code, cube->path, err);
     return code;
+}
+
+enum ko_code ko_cube_write_row(struct ko_cube *cube, const struct ko_cube_place *place, size_t n,
+                               const void *memory, struct ko_error *err)
+{
+    return write_row(cube, place, n, memory, false, err);
+}
+
+enum ko_code ko_cube_write_row_alone(struct ko_cube *cube, const struct ko_cube_place *place,
+                                     size_t n, const void *memory, struct ko_error *err)
+{
+    return write_row(cube, place, n, memory, true, err);
 }
 
 bool ko_cube_has_reused(const struct ko_cube *cube)
