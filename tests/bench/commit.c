@@ -218,6 +218,7 @@ int main(int argc, char **argv)
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &n_ranks);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     const int32_t n = argc > 3 ? atoi(argv[3]) : 0, rounds = argc > 4 ? atoi(argv[4]) : 0;
     if (n < 1 || rounds < 0) {
         code = ko_fail(&err, KO_E_INPUT,

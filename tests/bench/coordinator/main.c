@@ -15,7 +15,9 @@
 
    Prints a line for each simulation: what was simulated, the efficiency (computing time over workers times wall
    time), how it divides, and how busy the coordinator is. All seconds are those of the simulated
-   run, but for those of the coordinator's processor. */
+   run, but for those of the coordinator's processor. `late` is how late this machine played the ends
+   of batches, as a share of their time: above 0.1 it is too slow for the simulation, which then
+   needs more seconds. */
 #define _GNU_SOURCE
 #include <math.h>
 #include <mpi.h>
@@ -147,8 +149,8 @@ static enum ko_code time_batches(const struct subject *s, struct pace *pace, str
 {
     const struct ko_plan_settings *settings = &s->settings;
     const struct ko_batches *batches = &s->job.batches;
-    const double record =
-        (double)ko_plan_n_values(s->plan) * (double)ko_stored_metrics_bytes(s->plan->has_foils);
+    const double record = (double)ko_plan_n_mean_values(s->plan) *
+                          (double)ko_stored_metrics_bytes(s->plan->has_foils);
     enum ko_code code = pace_new(batches->n, s->plan->n_models, pace, err);
     for (int32_t b = 0; code == KO_OK && b < batches->n; b++) {
         const struct ko_batch *batch = &batches->batch[b];
@@ -242,13 +244,12 @@ static void print_line(const struct subject *s, const struct pace *pace,
     }
     printf(
         "model=\"%s\" workers=%d batches=%d cells=%lld batch_ms=%.4g load_seconds=%.3f "
-        "predicted_seconds=%.3f wall_seconds=%.3f efficiency=%.3f idle=%.3f rounds=%lld "
+        "wall_seconds=%.3f efficiency=%.3f idle=%.3f rounds=%lld "
         "round_seconds=%.3f messages=%lld us_per_message=%.2f coordinator_busy=%.4f stretched=%.4g "
         "late=%.4f\n",
         s->plan->n_models == 1 ? s->plan->model[0].name : "several", pace->n_workers,
         pace->n_batches, (long long)s->report.cost.n_cells, 1e3 * work / pace->n_batches, load,
-        s->report.time.sweep.seconds, wall, work / (n * wall), all->idle / x / (n * wall),
-        (long long)many->n_rounds,
+        wall, work / (n * wall), all->idle / x / (n * wall), (long long)many->n_rounds,
         all->round / x / (many->n_rounds > 0 ? (double)many->n_rounds : 1),
         (long long)(many->n_sent + many->n_received),
         1e6 * c->busy / (double)(many->n_sent + many->n_received), c->busy / wall, x,

@@ -24,6 +24,8 @@ struct worker {
     struct row inbox; /* sent, while the main thread is in a commit round */
     double begin;     /* of the first held batch */
     double idle_since, in_rounds;
+    double
+        loaded_at; /* when it had the last model: it reads the next one since then; 0: none yet */
     int32_t n_staged;
     double staged_bytes;
     bool loaded, in_round, ended;
@@ -46,8 +48,7 @@ struct player {
     int32_t n, n_ended;
     struct event *heap; /* the earliest is the first */
     size_t n_events, capacity;
-    double round_end;   /* of the round under way */
-    double model_begun; /* when the last model was loaded: the next one is read since then */
+    double round_end; /* of the round under way */
     struct played played;
     struct ko_error *err;
 };
@@ -202,7 +203,7 @@ static enum ko_code follow_event(struct player *p, const struct event *event, do
     case LOADED:
         worker->loaded = true;
         worker->idle_since = event->when;
-        p->model_begun = event->when;
+        worker->loaded_at = event->when;
         return report(p, event->worker, KO_TAG_LOADED, event->value, 0);
     case COMPUTED:
         return end_batch(p, event, now);
@@ -243,11 +244,12 @@ static enum ko_code begin_round(struct player *p, int32_t w, double now)
 static enum ko_code begin_load(struct player *p, int32_t w, int64_t model, double now)
 {
     const double seconds = p->pace->load[model] * p->pace->factor;
-    const double since = p->model_begun > 0 ? p->model_begun : now;
-    if (p->worker[w].loaded) {
-        p->played.idle += now - p->worker[w].idle_since;
+    struct worker *worker = &p->worker[w];
+    const double since = worker->loaded_at > 0 ? worker->loaded_at : now;
+    if (worker->loaded) {
+        p->played.idle += now - worker->idle_since;
     }
-    p->worker[w].loaded = false;
+    worker->loaded = false;
     return add_event(p, since + seconds > now ? since + seconds : now, LOADED, w, model);
 }
 
