@@ -113,6 +113,7 @@ enum ko_code ko_job_send(const struct ko_world *world, const struct ko_job *job,
     ko_put_int(&bytes, job->last_model);
     ko_plan_pack(job->plan, &bytes);
     ko_taken_pack(job->taken, &bytes);
+    ko_batches_pack(&job->batches, &bytes);
     ko_put_blob(&bytes, job->done, (size_t)job->plan->n_models * (size_t)job->plan->n_facts);
     ko_put_blob(&bytes, job->content_hash, (size_t)job->plan->n_models * sizeof *job->content_hash);
     ko_put_blob(&bytes, job->slots, (size_t)job->plan->n_models);
@@ -138,11 +139,11 @@ static enum ko_code unpack_job(struct ko_bytes *bytes, struct ko_job *job, struc
     if (code == KO_OK) {
         code = ko_taken_unpack(bytes, job->plan, &job->taken, err);
     }
+    if (code == KO_OK && !bytes->broken) {
+        code = ko_batches_unpack(bytes, job->plan, job->taken, &job->batches, err);
+    }
     if (code == KO_OK && bytes->broken) {
         code = ko_fail(err, KO_E_FAILED, "the job that rank 0 sent is cut off");
-    }
-    if (code == KO_OK) {
-        code = compose_batches(job, err);
     }
     if (code != KO_OK) {
         return code;

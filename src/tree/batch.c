@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Measures the rows and FLOP of each prompt and fills batches with prompts up to the row budget.
-   Also finds the smallest budget that works, and removes taken cells. */
+   Also finds the smallest budget that works, removes taken cells, and puts batches into bytes. */
 #include "src/tree/batch.h"
 
 #include <stdlib.h>
@@ -326,4 +326,101 @@ void ko_batches_free(struct ko_batches *batches)
     }
     free(batches->batch);
     *batches = (struct ko_batches){0};
+}
+
+/* ----------------------------------------------------------------------------------------------
+   as bytes */
+
+enum { LEAST_BYTES = 14 * 8 }; /* of a packed batch: its numbers */
+
+void ko_batches_pack(const struct ko_batches *batches, struct ko_bytes *to)
+{
+    ko_put_int(to, batches->n);
+    for (int32_t b = 0; b < batches->n; b++) {
+        const struct ko_batch *batch = &batches->batch[b];
+        ko_put_int(to, batch->model);
+        ko_put_int(to, batch->n_facts);
+        ko_put_blob(to, batch->fact, (size_t)batch->n_facts * sizeof *batch->fact);
+        ko_put_int(to, batch->n_waves);
+        ko_put_int(to, batch->taken != NULL);
+        ko_put_int(to, batch->n_taken);
+        ko_put_int(to, batch->n_cells);
+        ko_put_int(to, batch->n_rows);
+        ko_put_int(to, batch->n_branches);
+        ko_put_int(to, batch->n_branch_rows);
+        ko_put_int(to, batch->n_part_branches);
+        ko_put_int(to, batch->n_part_rows);
+        ko_put_double(to, batch->flop);
+        ko_put_double(to, batch->separate_flop);
+    }
+}
+
+static enum ko_code get_facts(struct ko_bytes *from, const struct ko_plan *plan,
+                              struct ko_batch *batch, struct ko_error *err)
+{
+    const int64_t n = ko_get_int(from);
+    if (n < 0 || (size_t)n > from->left / sizeof *batch->fact) {
+        from->broken = 1;
+        return KO_OK;
+    }
+    batch->fact = ko_new((size_t)n, sizeof *batch->fact, err);
+    if (!batch->fact) {
+        return KO_E_MEMORY;
+    }
+    batch->n_facts = (int32_t)n;
+    ko_get_blob(from, batch->fact, (size_t)n * sizeof *batch->fact);
+    for (int32_t k = 0; k < batch->n_facts; k++) {
+        from->broken |= batch->fact[k] < 0 || batch->fact[k] >= plan->n_facts;
+    }
+    return KO_OK;
+}
+
+static enum ko_code get_batch(struct ko_bytes *from, const struct ko_plan *plan,
+                              const struct ko_taken *taken, struct ko_batch *batch,
+                              struct ko_error *err)
+{
+    batch->model = (int32_t)ko_get_int(from);
+    from->broken |= batch->model < 0 || batch->model >= plan->n_models;
+    const enum ko_code code = get_facts(from, plan, batch, err);
+    if (code != KO_OK || from->broken) {
+        return code;
+    }
+    batch->n_waves = (int32_t)ko_get_int(from);
+    batch->taken = ko_get_int(from) ? taken : NULL;
+    batch->n_taken = ko_get_int(from);
+    batch->n_cells = ko_get_int(from);
+    batch->n_rows = ko_get_int(from);
+    batch->n_branches = ko_get_int(from);
+    batch->n_branch_rows = ko_get_int(from);
+    batch->n_part_branches = ko_get_int(from);
+    batch->n_part_rows = ko_get_int(from);
+    batch->flop = ko_get_double(from);
+    batch->separate_flop = ko_get_double(from);
+    return KO_OK;
+}
+
+enum ko_code ko_batches_unpack(struct ko_bytes *from, const struct ko_plan *plan,
+                               const struct ko_taken *taken, struct ko_batches *out,
+                               struct ko_error *err)
+{
+    const int64_t n = ko_get_int(from);
+    struct ko_batches batches = {0};
+    enum ko_code code = KO_OK;
+    *out = batches;
+    if (n < 0 || (size_t)n > from->left / LEAST_BYTES) {
+        from->broken = 1;
+        return KO_OK;
+    }
+    batches.batch = ko_new((size_t)n, sizeof *batches.batch, err);
+    if (!batches.batch) {
+        return KO_E_MEMORY;
+    }
+    while (code == KO_OK && !from->broken && batches.n < n) {
+        code = get_batch(from, plan, taken, &batches.batch[batches.n++], err);
+    }
+    if (code != KO_OK || from->broken) {
+        ko_batches_free(&batches);
+    }
+    *out = batches;
+    return code;
 }

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/plan/plan.h"
 #include "src/tree/taken.h"
@@ -52,5 +53,15 @@ KO_MUST_CHECK enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan
 KO_MUST_CHECK enum ko_code ko_batches_raise_budget(struct ko_plan *plan, int32_t model,
                                                    bool *raised, struct ko_error *err);
 void ko_batches_free(struct ko_batches *batches); /* leaves {0} */
+
+/* Batches as bytes: rank 0 sends its batches to the other ranks, for whom composing them again would
+   take as long as it took rank 0. */
+void ko_batches_pack(const struct ko_batches *batches, struct ko_bytes *to);
+/* The batches of this plan. taken: as of the packed batches; borrowed as long as the batches; may be
+   NULL. Where bytes are missing, or name a model or prompt that the plan lacks, from->broken is set,
+   *out is {0} and the code is KO_OK. Free with ko_batches_free. */
+KO_MUST_CHECK enum ko_code ko_batches_unpack(struct ko_bytes *from, const struct ko_plan *plan,
+                                             const struct ko_taken *taken, struct ko_batches *out,
+                                             struct ko_error *err);
 
 #endif
