@@ -36,9 +36,9 @@ void ko_progress_begin(struct ko_progress *progress, const char *title);
 /* Whether it is time to print: a redrawn line five times a second, a plain line at 10, 30, 60 s and
    then every minute, JSON every second. */
 bool ko_progress_is_due(const struct ko_progress *progress);
-/* Prints. Unfinished batches count by their computed share. The
-   printed number never falls, and stays below 100 % until all cells are computed. A redrawn line
-   fits into the terminal: the least important parts are left out first. */
+/* Prints. Unfinished batches count by their computed share. The printed number never falls, and
+   stays below 100 % until all cells are computed. A redrawn line fits into the terminal: the least
+   important parts are left out first. */
 void ko_progress_print(struct ko_progress *progress);
 /* Prints the last state (after a stop without dropped batches) and ends a redrawn line. */
 void ko_progress_end(struct ko_progress *progress);

@@ -13,8 +13,8 @@
      round=0.012    seconds of a commit round besides its bytes
      file-rate=0.25 GB/s that all workers together write
 
-   Prints a line for each simulation: what was simulated, the efficiency (computing time over workers times wall
-   time), how it divides, and how busy the coordinator is. All seconds are those of the simulated
+   Prints a line for each simulation: what was simulated, the efficiency (computing time over workers
+   times wall time), how it divides, and how busy the coordinator is. All seconds are those of the simulated
    run, but for those of the coordinator's processor. `late` is how late this machine played the ends
    of batches, as a share of their time: above 0.1 it is too slow for the simulation, which then
    needs more seconds. */
