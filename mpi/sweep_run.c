@@ -165,7 +165,7 @@ enum ko_code ko_sweep_run(struct ko_sweep *sweep, struct ko_error *err)
         sweep->progress.n_workers = world->n_workers;
         ko_progress_begin(&sweep->progress, sweep->title);
     }
-    const enum ko_code code = run_roles(sweep, err);
+    enum ko_code code = run_roles(sweep, err);
     if (world->root) {
         ko_failures_end(&sweep->failures, sweep->log);
         if (code == KO_OK || code == KO_E_STOPPED) {
@@ -175,6 +175,9 @@ enum ko_code ko_sweep_run(struct ko_sweep *sweep, struct ko_error *err)
         }
         sweep->cells_done = sweep->progress.cells_done;
     }
+    if (!world->broken) {
+        code = ko_agree(world->all, code, err);
+    }
     sweep->wall_seconds = ko_now() - begin;
-    return world->broken ? code : ko_agree(world->all, code, err);
+    return code;
 }

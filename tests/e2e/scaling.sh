@@ -22,9 +22,10 @@ import sys
 rows = [line.split("\t") for line in open(sys.argv[1])]
 for _, workers, wall, *parts in rows:
     wall, parts = float(wall), list(map(float, parts))
-    # Nine parts, then the commit rounds and the whole sweep. Ten numbers of the log are rounded to 0.01 s.
+    # Nine parts, then the commit rounds and the whole sweep. Ten numbers of the log are rounded to 0.01 s, and on a busy machine a rank
+    # may wait between two of them.
     print(workers, wall, parts)
-    ok = len(parts) == 11 and abs(sum(parts[:9]) - wall) <= 0.06 and parts[6] > 0 and all(p >= -0.03 for p in parts)
+    ok = len(parts) == 11 and abs(sum(parts[:9]) - wall) <= 0.06 + 0.02 * wall and parts[6] > 0 and all(p >= -0.03 for p in parts)
     if not ok or not parts[10] <= wall:
         sys.exit(1)
 sys.exit(len(rows) != 3)
