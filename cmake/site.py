@@ -24,7 +24,7 @@ NAVIGATION = [
     {"Reading results": [{"Figures": "docs/figures.md"}, {"Statistics": "docs/statistics.md"}, {"The cube": "docs/cube.md"},
                          {"The paper's figures in miniature": "docs/figures/README.md"}]},
     {"Large sweeps": [{"On a cluster": "docs/cluster.md"}, {"Stopping and resuming": "docs/resuming.md"}, {"Shards": "docs/shards.md"},
-                      {"Performance": "docs/performance.md"}]},
+                      {"Performance": "docs/performance.md"}, {"Scaling": "docs/scaling.md"}]},
     {"Trust": [{"What proves what": "docs/testing.md"}, {"What was measured": "docs/evidence.md"}, {"Security": "SECURITY.md"},
                {"Data": "DATA.md"}, {"Licences of others": "THIRD_PARTY.md"}]},
     {"Changing it": [{"Architecture": "ARCHITECTURE.md"}, {"Contributing": "CONTRIBUTING.md"}, {"Adding a model": "docs/adding-a-model.md"}]},
