@@ -31,6 +31,7 @@ struct ko_backend; /* one per process and backend; not thread-safe */
 /* The largest sizes in a model's waves. Fields that a family does not use are 0. */
 struct ko_limits {
     int32_t max_rows;          /* rows of a wave */
+    int32_t max_scored;        /* tokens that a wave scores; below max_rows it counts as max_rows */
     int32_t max_tokens;        /* T of a prompt */
     int32_t max_in;            /* n_in of a matrix */
     int32_t n_heads, n_groups; /* Mamba-2's */

@@ -502,17 +502,32 @@ struct ko_metrics {
 /* The unembedding in vocabulary tiles with the metrics fused: logits = scale (x table^T + bias), and
    with a cap, cap tanh(logits / cap). */
 struct ko_unembed {
-    int32_t n;
-    const float *x;         /* [n, n_in] after the final norm */
+    int32_t n; /* scored tokens, each of one row of x */
+    /* [n] host memory; the row of x of each token, of n_rows. NULL: token r is scored in row r, and
+       n_rows is not read. */
+    const int32_t *row;
+    int32_t n_rows;
+    const float *x;         /* [rows, n_in] after the final norm */
     struct ko_matrix table; /* [vocabulary, n_in] */
     const float *bias;      /* [vocabulary] or NULL */
     float scale;            /* 1, or Granite's 1 / logits_scaling */
     float cap;              /* 0: none */
-    /* [n] host memory. clean[r]: the row among the n that is KL's first argument; a clean row has
+    /* [n] host memory. clean[r]: the one among the n whose row is KL's first argument; a clean row has
        itself, and a KL of 0. foil: -1 without a foil. */
     const int32_t *clean, *target, *foil;
     struct ko_metrics *out; /* [n] host memory */
 };
+
+/* The rows of x. */
+static inline int32_t ko_unembed_n_rows(const struct ko_unembed *args)
+{
+    return args->row ? args->n_rows : args->n;
+}
+/* The row of x of scored token r. */
+static inline int32_t ko_unembed_row(const struct ko_unembed *args, int32_t r)
+{
+    return args->row ? args->row[r] : r;
+}
 
 #ifdef __cplusplus
 }

@@ -36,15 +36,22 @@ struct row {
 struct pass {
     const struct ko_backend *be;
     const struct ko_unembed *args;
-    struct row *row;         /* [n] */
-    float *logit;            /* [n, width] */
+    struct row *row;         /* [args->n] */
+    float *logit;            /* [rows of x, width] */
     float *e;                /* [leaders, width] exp(logit - top) of the rows that others need */
     int32_t first, n, width; /* the tile's tokens are [first, first + n), n <= width */
 };
 
+/* The tile's logits of a row of x. */
+static float *logits_at(const struct pass *pass, int32_t row)
+{
+    return pass->logit + ko_at(row, pass->width, 0);
+}
+
+/* The same of a scored token. */
 static float *tile_row(const struct pass *pass, int32_t r)
 {
-    return pass->logit + ko_at(r, pass->width, 0);
+    return logits_at(pass, ko_unembed_row(pass->args, r));
 }
 
 /* The exponentials of a row; NULL where no other row needs them. */
@@ -79,7 +86,7 @@ static void estimate_target(const struct pass *pass, int32_t r, struct row *row)
     size_t stride = table->in_first ? (size_t)table->n_out : 1;
     const float *w = (const float *)table->data + (table->in_first ? ko_at(0, table->n_out, target)
                                                                    : ko_at(target, table->n_in, 0));
-    const float *x = args->x + ko_at(r, table->n_in, 0);
+    const float *x = args->x + ko_at(ko_unembed_row(args, r), table->n_in, 0);
     float bias = args->bias ? args->bias[target] : 0.0F, squares = 0.0F;
     for (int32_t k = 0; k < table->n_in; k++) {
         squares += w[(size_t)k * stride] * w[(size_t)k * stride];
@@ -113,11 +120,11 @@ static void compute_tile(const struct pass *pass)
     const struct ko_unembed *args = pass->args;
     if (args->bias) {
 #pragma omp parallel for schedule(static) num_threads(pass->be->threads)
-        for (int32_t r = 0; r < args->n; r++) {
-            pass->be->isa->start((size_t)pass->n, args->bias + pass->first, tile_row(pass, r));
+        for (int32_t k = 0; k < ko_unembed_n_rows(args); k++) {
+            pass->be->isa->start((size_t)pass->n, args->bias + pass->first, logits_at(pass, k));
         }
     }
-    const struct ko_linear product = {.n = args->n,
+    const struct ko_linear product = {.n = ko_unembed_n_rows(args),
                                       .x = args->x,
                                       .ldx = args->table.n_in,
                                       .w = args->table,
@@ -127,12 +134,14 @@ static void compute_tile(const struct pass *pass)
     ko_cpu_product(&product, pass->first, pass->n);
 }
 
-/* Makes logits of the tile's products. */
-static void finish_logits(const struct pass *pass, int32_t r)
+/* Makes logits of the tile's products. Called by all threads. */
+static void finish_logits(const struct pass *pass)
 {
     const struct ko_unembed *args = pass->args;
-    if (is_shaped(args)) {
-        pass->be->isa->scale_cap((size_t)pass->n, args->scale, args->cap, tile_row(pass, r));
+    const int32_t n = is_shaped(args) ? ko_unembed_n_rows(args) : 0;
+#pragma omp for schedule(static)
+    for (int32_t k = 0; k < n; k++) {
+        pass->be->isa->scale_cap((size_t)pass->n, args->scale, args->cap, logits_at(pass, k));
     }
 }
 
@@ -212,9 +221,9 @@ static void all_tiles(struct pass *pass)
         next_tile(pass, first);
 #pragma omp parallel num_threads(pass->be->threads)
         {
+            finish_logits(pass);
 #pragma omp for schedule(static)
             for (int32_t r = 0; r < pass->args->n; r++) {
-                finish_logits(pass, r);
                 add_tile(pass, r);
             }
 #pragma omp for schedule(static)
@@ -251,15 +260,18 @@ static void second_pass(struct pass *pass)
 {
     for (int32_t first = 0; first < pass->args->table.n_out; first += pass->width) {
         next_tile(pass, first);
-#pragma omp parallel for schedule(static) num_threads(pass->be->threads)
-        for (int32_t r = 0; r < pass->args->n; r++) {
-            struct row *row = &pass->row[r];
-            if (row->n_kept > KEPT) {
-                finish_logits(pass, r);
-                const float *logit = tile_row(pass, r);
-                row->above += pass->be->isa->count_above((size_t)pass->n, logit, row->target);
-                int32_t own = pass->args->target[r] - first;
-                row->above -= own >= 0 && own < pass->n && logit[own] > row->target;
+#pragma omp parallel num_threads(pass->be->threads)
+        {
+            finish_logits(pass);
+#pragma omp for schedule(static)
+            for (int32_t r = 0; r < pass->args->n; r++) {
+                struct row *row = &pass->row[r];
+                if (row->n_kept > KEPT) {
+                    const float *logit = tile_row(pass, r);
+                    row->above += pass->be->isa->count_above((size_t)pass->n, logit, row->target);
+                    int32_t own = pass->args->target[r] - first;
+                    row->above -= own >= 0 && own < pass->n && logit[own] > row->target;
+                }
             }
         }
     }
@@ -316,16 +328,17 @@ enum ko_code ko_cpu_unembed(struct ko_backend *be, const struct ko_unembed *args
         return KO_OK;
     }
     struct pass pass = {.be = be, .args = args};
-    pass.width = tile_width(args->n, args->table.n_out);
+    pass.width = tile_width(ko_unembed_n_rows(args), args->table.n_out);
     pass.row = ko_new((size_t)args->n, sizeof *pass.row, err);
     if (!pass.row) {
         return KO_E_MEMORY;
     }
-    size_t rows = (size_t)args->n + (size_t)number_leaders(args, pass.row);
+    const int32_t n_rows = ko_unembed_n_rows(args);
+    size_t rows = (size_t)n_rows + (size_t)number_leaders(args, pass.row);
     enum ko_code code = KO_E_MEMORY;
     pass.logit = ko_cpu_scratch(be, rows * (size_t)pass.width * sizeof *pass.logit, err);
     if (pass.logit) {
-        pass.e = tile_row(&pass, args->n);
+        pass.e = logits_at(&pass, n_rows);
         start_rows(&pass);
         all_tiles(&pass);
         if (settle_ranks(&pass)) {

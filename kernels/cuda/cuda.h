@@ -31,8 +31,8 @@ struct ko_cuda_scratch {
     double *chunk_step;         /* [chunks, d_inner floats or n_heads doubles] sum of delta over the
                                    chunk */
     float *tile;                /* [ko_cuda_tile_floats] logits */
-    void *metrics_rows;         /* [max_rows] running metrics */
-    struct ko_metrics *metrics; /* [max_rows] */
+    void *metrics_rows;         /* [max_scored] running metrics */
+    struct ko_metrics *metrics; /* [max_scored] */
     int32_t *flag;              /* one number */
 };
 
@@ -57,7 +57,7 @@ struct ko_backend {
     unsigned char *table_memory;   /* the packed wave on the device */
     unsigned char *table_pinned;   /* and on the host */
     size_t table_bytes;            /* size of each of the two */
-    struct ko_metrics *metrics;    /* [max_rows] pinned */
+    struct ko_metrics *metrics;    /* [max_scored] pinned */
     int32_t *flag;                 /* pinned */
     unsigned char *import_host[2]; /* pinned, KO_CUDA_IMPORT_BYTES each */
     unsigned char *import_device[2];

@@ -148,6 +148,16 @@ static void **pointer_of(struct ko_backend *be, const struct need *need)
     return (void **)(void *)((unsigned char *)be + need->member);
 }
 
+static size_t n_scored(const struct ko_limits *limits)
+{
+    return (size_t)(limits->max_scored > limits->max_rows ? limits->max_scored : limits->max_rows);
+}
+
+static size_t stage_bytes(const struct ko_limits *limits)
+{
+    return n_scored(limits) * KO_CUDA_STAGE_BYTES_A_ROW + 4096;
+}
+
 static void list_needs(enum ko_precision precision, const struct ko_limits *limits,
                        struct need need[N_NEEDS])
 {
@@ -160,7 +170,7 @@ static void list_needs(enum ko_precision precision, const struct ko_limits *limi
         larger_size((size_t)limits->d_inner * sizeof(float), heads * sizeof(double));
     const size_t tables =
         ko_cuda_tables_bytes(limits->max_rows, limits->max_tokens, limits->n_stages);
-    const size_t stage = rows * KO_CUDA_STAGE_BYTES_A_ROW + 4096;
+    const size_t stage = stage_bytes(limits), scored = n_scored(limits);
     const size_t parts = precision == KO_BF16X3 ? 2 : precision == KO_BFLOAT16 ? 1 : 0;
     const size_t narrow = parts * rows * (size_t)limits->max_in * sizeof(uint16_t);
     const size_t tile = ko_cuda_tile_floats(limits->max_rows);
@@ -175,14 +185,14 @@ static void list_needs(enum ko_precision precision, const struct ko_limits *limi
         {MEMBER(scratch.chunk_state), chunks * state, false},
         {MEMBER(scratch.chunk_step), chunks * steps, false},
         {MEMBER(scratch.tile), tile * sizeof(float), false},
-        {MEMBER(scratch.metrics_rows), rows * METRICS_ROW_BYTES, false},
-        {MEMBER(scratch.metrics), rows * sizeof(struct ko_metrics), false},
+        {MEMBER(scratch.metrics_rows), scored * METRICS_ROW_BYTES, false},
+        {MEMBER(scratch.metrics), scored * sizeof(struct ko_metrics), false},
         {MEMBER(scratch.flag), sizeof(int32_t), false},
         {MEMBER(stage.device), stage, false},
         {MEMBER(stage.host), stage, true},
         {MEMBER(table_memory), tables, false},
         {MEMBER(table_pinned), tables, true},
-        {MEMBER(metrics), rows * sizeof(struct ko_metrics), true},
+        {MEMBER(metrics), scored * sizeof(struct ko_metrics), true},
         {MEMBER(flag), sizeof(int32_t), true},
     };
 #undef MEMBER
@@ -240,7 +250,8 @@ enum ko_code ko_cuda_reserve(struct ko_backend *be, const struct ko_limits *limi
         return ko_fail_in(err, "memory for waves of %d rows", limits->max_rows);
     }
     be->limits = *limits;
-    be->stage.bytes = (size_t)limits->max_rows * KO_CUDA_STAGE_BYTES_A_ROW + 4096;
+    be->limits.max_scored = (int32_t)n_scored(limits);
+    be->stage.bytes = stage_bytes(limits);
     be->table_bytes = ko_cuda_tables_bytes(limits->max_rows, limits->max_tokens, limits->n_stages);
     return KO_OK;
 }

@@ -47,7 +47,7 @@ static __global__ void start_rows(struct unembedding a, struct targets<T> t, con
     }
     float squares_x = 0.0F, squares_w = 0.0F;
     for (int k = (int)threadIdx.x; k < n_in; k += THREADS) {
-        const float v = x[ko_at(r, n_in, k)];
+        const float v = x[ko_at(a.source[r], n_in, k)];
         const float u = (float)t.w[ko_at(own, t.ld, k)];
         squares_x += v * v;
         squares_w += u * u;
@@ -57,7 +57,7 @@ static __global__ void start_rows(struct unembedding a, struct targets<T> t, con
     if (threadIdx.x == 0) {
         struct metrics_row *row = &a.row[r];
         const float b = bias ? bias[a.target[r]] : 0.0F;
-        const float middle = logit_of(a, t.estimate[ko_at(r, t.n, own)] + b);
+        const float middle = logit_of(a, t.estimate[ko_at(a.source[r], t.n, own)] + b);
         // A cap narrows the band; that the cap itself rounds is what the factor 2 is for.
         const float widen = a.cap == 0.0F ? fabsf(a.scale) : 2.0F * fabsf(a.scale);
         const float half = widen * rounding * (sqrtf(squares_x) * sqrtf(squares_w) + fabsf(b));
@@ -167,7 +167,7 @@ static enum ko_code start_targets(struct ko_backend *be, const struct ko_unembed
     if (code != KO_OK) {
         return code;
     }
-    const struct ko_linear logits = {.n = args->n,
+    const struct ko_linear logits = {.n = ko_unembed_n_rows(args),
                                      .x = args->x,
                                      .ldx = table->n_in,
                                      .w = {t->w, t->n, table->n_in, false, table->type},
@@ -189,7 +189,7 @@ static enum ko_code start_all(struct ko_backend *be, const struct ko_unembed *ar
                               const struct unembedding *a, const int32_t *token, int32_t n_distinct,
                               struct ko_error *err)
 {
-    const size_t one = (size_t)args->n + (size_t)args->table.n_in + 64;
+    const size_t one = (size_t)ko_unembed_n_rows(args) + (size_t)args->table.n_in + 64;
     const int32_t most = (int32_t)((size_t)KO_CUDA_TILE_FLOATS / one);
     enum ko_code code = KO_OK;
     for (int32_t first = 0; code == KO_OK && first < n_distinct; first += most) {
@@ -218,7 +218,7 @@ static enum ko_code next_tile(struct ko_backend *be, const struct ko_unembed *ar
     const int left = args->table.n_out - first;
     a->first = first;
     a->n_tokens = left < a->width ? left : a->width;
-    const struct ko_linear logits = {.n = args->n,
+    const struct ko_linear logits = {.n = ko_unembed_n_rows(args),
                                      .x = args->x,
                                      .ldx = args->table.n_in,
                                      .w = args->table,
@@ -318,23 +318,27 @@ enum ko_code ko_cuda_unembed(struct ko_backend *be, const struct ko_unembed *arg
     if (args->n == 0) {
         return KO_OK;
     }
-    if (args->n > be->limits.max_rows) {
-        return ko_fail(err, KO_E_FAILED, "GPU %d: %d rows to unembed, %d are reserved", be->device,
-                       args->n, be->limits.max_rows);
+    if (args->n > be->limits.max_scored) {
+        return ko_fail(err, KO_E_FAILED, "GPU %d: %d tokens to score, %d are reserved", be->device,
+                       args->n, be->limits.max_scored);
     }
     const size_t n = (size_t)args->n, n_places = 2 * n + 1;
-    int32_t *work = (int32_t *)ko_new(2 * n + n_places, sizeof *work, err);
+    int32_t *work = (int32_t *)ko_new(3 * n + n_places, sizeof *work, err);
     if (!work) {
         return KO_E_MEMORY;
     }
-    int32_t *token = work, *distinct = work + n;
-    const int32_t n_distinct = number_targets(args, token, distinct, work + 2 * n, n_places);
-    const void *host[] = {args->clean, args->target, args->foil, distinct, token};
-    void *device[5] = {NULL};
-    enum ko_code code = ko_cuda_put_room(be, 5 * n * sizeof(int32_t), 5, err);
-    for (int k = 0; code == KO_OK && k < 5; k++) {
-        code = ko_cuda_put(be, host[k], (k < 4 ? n : (size_t)n_distinct) * sizeof(int32_t),
-                           &device[k], err);
+    int32_t *token = work, *distinct = work + n, *source = work + 2 * n;
+    const int32_t n_distinct = number_targets(args, token, distinct, work + 3 * n, n_places);
+    for (int32_t r = 0; r < args->n; r++) {
+        source[r] = ko_unembed_row(args, r);
+    }
+    const void *host[] = {args->clean, args->target, args->foil, distinct, source, token};
+    enum { N_LISTS = sizeof host / sizeof *host };
+    void *device[N_LISTS] = {NULL};
+    enum ko_code code = ko_cuda_put_room(be, N_LISTS * n * sizeof(int32_t), N_LISTS, err);
+    for (int k = 0; code == KO_OK && k < N_LISTS; k++) {
+        const size_t length = k + 1 < N_LISTS ? n : (size_t)n_distinct;
+        code = ko_cuda_put(be, host[k], length * sizeof(int32_t), &device[k], err);
     }
     struct unembedding a = {(struct metrics_row *)be->scratch.metrics_rows,
                             be->scratch.tile,
@@ -342,15 +346,16 @@ enum ko_code ko_cuda_unembed(struct ko_backend *be, const struct ko_unembed *arg
                             (const int32_t *)device[1],
                             (const int32_t *)device[2],
                             (const int32_t *)device[3],
+                            (const int32_t *)device[4],
                             args->n,
-                            tile_width(args->n, args->table.n_out),
+                            tile_width(ko_unembed_n_rows(args), args->table.n_out),
                             0,
                             0,
                             args->scale,
                             args->cap,
                             args->cap == 0.0F ? 0.0F : 1.0F / args->cap};
     if (code == KO_OK) {
-        code = measure_rows(be, args, &a, (const int32_t *)device[4], n_distinct, err);
+        code = measure_rows(be, args, &a, (const int32_t *)device[N_LISTS - 1], n_distinct, err);
     }
     free(work);
     return code;

@@ -24,10 +24,11 @@ static_assert(sizeof(struct metrics_row) <= 512, "METRICS_ROW_BYTES of memory.c"
 
 // All pointers are device memory.
 struct unembedding {
-    struct metrics_row *row; // [n]
-    float *product;          // [n, width] of the rows and the tile's tokens, with the bias
+    struct metrics_row *row; // [n] of the scored tokens
+    float *product;          // [rows of x, width] of the rows and the tile's tokens, with the bias
     const int32_t *clean, *target, *foil;
-    const int32_t *distinct;       // [n] index of the row's target among the distinct targets
+    const int32_t *distinct;       // [n] index of the target among the distinct targets
+    const int32_t *source;         // [n] the row of x
     int n, width, first, n_tokens; // the tile's tokens are [first, first + n_tokens)
     float scale, cap, inverse_cap; // inverse_cap: 1 / cap; without a cap both are 0
 };

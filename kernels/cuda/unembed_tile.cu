@@ -41,12 +41,12 @@ struct part {
     float x[4];
 };
 
-// SHAPED: products and logits differ.
+// Of the row of scored token r. SHAPED: products and logits differ.
 template <bool SHAPED>
 static __device__ __forceinline__ struct part load_part(const struct unembedding &a, int r, int p)
 {
     const int k = 4 * ((int)threadIdx.x + p * THREADS);
-    const float *product = a.product + ko_at(r, a.width, k);
+    const float *product = a.product + ko_at(a.source[r], a.width, k);
     struct part part;
     if (k + 3 < a.n_tokens) {
         const float4 v = *(const float4 *)product; // the width is a multiple of four
@@ -155,7 +155,7 @@ static __global__ void count_tile(struct unembedding a)
     if (!row->again) {
         return;
     }
-    const float *product = a.product + ko_at(r, a.width, 0);
+    const float *product = a.product + ko_at(a.source[r], a.width, 0);
     const int target = a.target[r] - a.first;
     int above = 0;
     for (int k = (int)threadIdx.x; k < a.n_tokens; k += THREADS) {

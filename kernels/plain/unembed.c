@@ -8,11 +8,11 @@
 
 #include "src/base/memory.h"
 
-/* logit[v] = scale (bias[v] + sum_c x[r, c] table[v, c]), capped, for the whole vocabulary */
+/* logit[v] = scale (bias[v] + sum_c x[row of r, c] table[v, c]), capped, for the whole vocabulary */
 static void logits_of(const struct ko_unembed *args, int32_t r, double *logit)
 {
     const struct ko_matrix *table = &args->table;
-    const float *w = table->data, *x = args->x + ko_at(r, table->n_in, 0);
+    const float *w = table->data, *x = args->x + ko_at(ko_unembed_row(args, r), table->n_in, 0);
     const double cap = (double)args->cap;
     for (int32_t v = 0; v < table->n_out; v++) {
         double sum = args->bias ? (double)args->bias[v] : 0.0;

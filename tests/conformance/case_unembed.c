@@ -14,6 +14,8 @@
 
 struct batch {
     int32_t n, vocabulary, d;
+    const int32_t *row; /* [n] of each scored token, of n_rows; NULL: its own */
+    int32_t n_rows;
     float scale, cap;    /* of the logits */
     double tolerance[2]; /* of log probabilities, of KL */
     float *x, *table, *bias;
@@ -63,6 +65,8 @@ static struct ko_metrics *unembed_rows(const struct backend *b, const struct bat
     struct ko_metrics *out = calloc((size_t)x->n, sizeof *out);
     assert_non_null(out);
     const struct ko_unembed args = {.n = x->n,
+                                    .row = x->row,
+                                    .n_rows = x->n_rows,
                                     .x = memory_floats(&m, x->x, (size_t)x->n * d),
                                     .table = {.data = memory_floats(&m, x->table, vocabulary * d),
                                               .n_out = x->vocabulary,
@@ -84,10 +88,11 @@ static double *logits_of(const struct batch *x, bool biased)
     double *logit = calloc((size_t)x->n * (size_t)x->vocabulary, sizeof *logit);
     assert_non_null(logit);
     for (int32_t r = 0; r < x->n; r++) {
+        const int32_t row = x->row ? x->row[r] : r;
         for (int32_t v = 0; v < x->vocabulary; v++) {
             double sum = biased ? (double)x->bias[v] : 0.0;
             for (int32_t c = 0; c < x->d; c++) {
-                sum += (double)x->x[r * x->d + c] * (double)x->table[ko_at(v, x->d, c)];
+                sum += (double)x->x[row * x->d + c] * (double)x->table[ko_at(v, x->d, c)];
             }
             sum *= (double)x->scale;
             sum = x->cap > 0.0F ? (double)x->cap * tanh(sum / (double)x->cap) : sum;
@@ -278,6 +283,57 @@ static void small_divergences_are_not_negative(void **state)
     free_batch(&x);
 }
 
+/* Several tokens are scored in one row, as options are: seven in each of nine rows, not in order. The
+   clean one of all is a token of row 4. */
+static void tokens_of_one_row_have_metrics_of_their_own(void **state)
+{
+    const struct backends *all = *state;
+    int32_t row[63];
+    struct spread spread[2] = {{0}};
+    for (size_t shape = 0; shape < 4; shape++) {
+        struct batch x = make_batch(63, 4999, 48, 63);
+        x.row = row;
+        x.n_rows = 9;
+        x.cap = shape % 2 ? 4.0F : 0.0F;
+        for (int32_t r = 0; r < x.n; r++) {
+            row[r] = (5 * r + 4) % 9;
+            x.clean[r] = 27;
+        }
+        assert_int_equal(row[27], 4);
+        check_batch(all, &x, shape >= 2, 2e-5, spread);
+        free_batch(&x);
+    }
+}
+
+/* Several tokens of a row have the bits that each has alone. */
+static void tokens_of_one_row_have_the_bits_of_one_token(void **state)
+{
+    const struct backends *all = *state;
+    static const int32_t row[] = {0, 1, 2, 2, 1, 0, 1};
+    for (int32_t k = 0; k < all->n; k++) {
+        struct batch many = make_batch(7, 5003, 32, 7), one = make_batch(3, 5003, 32, 3);
+        many.row = row;
+        many.n_rows = 3;
+        for (int32_t r = 0; r < 7; r++) {
+            many.clean[r] = 2;
+        }
+        struct ko_metrics *got = unembed_rows(&all->list[k], &many, true);
+        for (int32_t r = 0; r < 7; r++) {
+            one.target[row[r]] = many.target[r];
+            one.foil[row[r]] = many.foil[r];
+            struct ko_metrics *alone = unembed_rows(&all->list[k], &one, true);
+            assert_memory_equal(&got[r].logprob, &alone[row[r]].logprob, sizeof got[r].logprob);
+            assert_memory_equal(&got[r].kl, &alone[row[r]].kl, sizeof got[r].kl);
+            assert_int_equal(got[r].target_rank, alone[row[r]].target_rank);
+            assert_int_equal(got[r].top1_id, alone[row[r]].top1_id);
+            free(alone);
+        }
+        free(got);
+        free_batch(&many);
+        free_batch(&one);
+    }
+}
+
 static void rows_that_are_not_finite_say_so(void **state)
 {
     const struct backends *all = *state;
@@ -306,6 +362,8 @@ int run_unembed(void)
         cmocka_unit_test(ties_are_exact),
         cmocka_unit_test(the_best_token_has_rank_one),
         cmocka_unit_test(small_divergences_are_not_negative),
+        cmocka_unit_test(tokens_of_one_row_have_metrics_of_their_own),
+        cmocka_unit_test(tokens_of_one_row_have_the_bits_of_one_token),
         cmocka_unit_test(rows_that_are_not_finite_say_so),
     };
     return cmocka_run_group_tests_name("unembed", tests, backends_open, backends_close);

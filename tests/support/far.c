@@ -827,7 +827,8 @@ static enum ko_code far_unembed(struct ko_backend *be, const struct ko_unembed *
     float *wide = NULL;
     FAR("unembed", args->x, args->bias);
     NEED("unembed", args->table.n_out == far.limits.vocabulary);
-    NEED("unembed", args->n <= far.limits.max_rows);
+    NEED("unembed", ko_unembed_n_rows(args) <= far.limits.max_rows);
+    NEED("unembed", args->n <= far.limits.max_rows || args->n <= far.limits.max_scored);
     enum ko_code code = near_matrix("unembed", &args->table, &near.table, &wide, err);
     if (code == KO_OK) {
         code = ko_kernels_cpu.unembed(be, &near, err);
