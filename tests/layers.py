@@ -26,7 +26,7 @@ FLOORS = """
     src/formats src/options
     src/checkpoint/mapped src/checkpoint/safetensors src/checkpoint/torch src/checkpoint
     src/tokenizer/text src/tokenizer
-    src/prompts src/prompts/matrices
+    src/prompts/answers src/prompts src/prompts/matrices
     src/spec
     src/plan
     kernels kernels/plain kernels/cpu kernels/cpu/isa kernels/cuda kernels/cuda/attention kernels/cuda/mamba kernels/backends

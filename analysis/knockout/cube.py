@@ -226,6 +226,8 @@ class Evaluation(_File):
             done = self.file["eval_status"][m] == 2
             # A whole answer is first where all its tokens are; past the last the rank is -1.
             rank = self.file["eval_answer_rank"][m].max(axis=-1) if "eval_answer_rank" in self.file else self.file["eval_target_rank"][m]
+            if "eval_correct" in self.file:  # of several right answers, or options
+                rank = np.where(self.file["eval_correct"][m] == 1, 1, 2)
             rows.append([model, int(done.sum()), int((rank[done] == 1).sum())])
         return rows
 

@@ -9,8 +9,10 @@ import xarray as xr
 
 from knockout_figures.cube import DEPTH_ATTRIBUTES, DONE, FIRST_ATTRIBUTES, LAST_ATTRIBUTES, decoded
 
-CELLS = ("logprob", "prob", "kl", "target_rank", "top1_id", "foil_logprob", "answer_logprob", "answer_rank")
-EVALUATED = ("eval_logprob", "eval_prob", "eval_target_rank", "eval_top1_id", "eval_answer_logprob", "eval_answer_rank")
+CELLS = ("logprob", "prob", "kl", "target_rank", "top1_id", "foil_logprob", "answer_logprob", "answer_rank",
+         "sum_logprob", "option_rank", "correct", "option_logprob")
+EVALUATED = ("eval_logprob", "eval_prob", "eval_target_rank", "eval_top1_id", "eval_answer_logprob", "eval_answer_rank",
+             "eval_sum_logprob", "eval_option_rank", "eval_correct", "eval_option_logprob")
 HIDDEN_ATTRIBUTES = ("DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME", "_FillValue", "_Encoding", "_Netcdf4Dimid", "_Netcdf4Coordinates")
 # The run table and its log are of runs, not of the sweep; the labels' characters are there for readers without strings.
 LEFT_OUT_AXES = ("run", "run_log_byte", "spec_byte", "label_length")

@@ -35,6 +35,18 @@ def answers_of(logprob: np.ndarray, rank: np.ndarray) -> Dict[str, np.ndarray]:
             "answer_rank": objects([" ".join(map(str, row[:k])) for row, k in zip(rank.tolist(), n)])}
 
 
+def choices_of(file: Any, prefix: str, at: Any) -> Dict[str, np.ndarray]:
+    """Of several right answers and options: the columns of `knockout export --csv`. at: an index into the datasets; empty where there are none."""
+    if prefix + "sum_logprob" not in file:
+        return {}
+    total = file[prefix + "sum_logprob"][at[0]][at[1:]]
+    held = prefix + "option_logprob" in file
+    option = file[prefix + "option_logprob"][at[0]][at[1:]] if held else np.empty((len(total), 0))
+    rank = file[prefix + "option_rank"][at[0]][at[1:]] if held else np.full(len(total), -1, np.int32)
+    return {"sum_logprob": total, "option_rank": rank, "correct": file[prefix + "correct"][at[0]][at[1:]],
+            "option_logprob": objects([" ".join(f"{x:.9g}" for x in row[~np.isnan(row)].tolist()) for row in option])}
+
+
 def words_of(file: Any, axis: str, n: int) -> Dict[str, np.ndarray]:
     """The texts of the prompts of an axis."""
     found = {}
@@ -93,6 +105,7 @@ def part_of(cube: Any, prefix: str, model: int, wanted: Filter, tokens: bool) ->
     columns.update(_layers(cube, model, size, start))
     if prefix + "answer_rank" in file:
         columns.update(answers_of(file[prefix + "answer_logprob"][model][at], file[prefix + "answer_rank"][model][at]))
+    columns.update(choices_of(file, prefix, (model, *at)))
     if tokens:
         columns["tokens"] = token_lists(file, prefix, model)[prompt]
     return pd.DataFrame(columns)
@@ -139,5 +152,6 @@ def clean_runs_of(evaluation: Any) -> pd.DataFrame:
         if "eval_answer_rank" in file:
             ranks = np.where(done[:, None], file["eval_answer_rank"][m], -1)
             columns.update(answers_of(file["eval_answer_logprob"][m], ranks))
+        columns.update(choices_of(file, "eval_", (m, np.arange(n))))
         found.append(pd.DataFrame(columns))
     return pd.concat(found, ignore_index=True)

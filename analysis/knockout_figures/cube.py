@@ -160,6 +160,8 @@ class Cube:
         f, s = self.features.index(feature), self.sizes.index(size)
 
         def cell(name):
+            if name == "target_rank" and "correct" in self.file:  # of several right answers, or options
+                return np.where(self.file["correct"][m, :, r, f, s, :] == 1, 1.0, 2.0)
             if name == "target_rank" and "answer_rank" in self.file:  # a whole answer is first where all its tokens are
                 return self.file["answer_rank"][m, :, r, f, s, :].max(axis=-1).astype(np.float64)
             return self._dataset(name)[m, :, r, f, s, :].astype(np.float64)
@@ -182,6 +184,9 @@ class Cube:
         if metric == "hit":
             whole = "clean_answer_rank" in self.file
             rank = self.file["clean_answer_rank"][m].max(axis=-1) if whole else self._dataset("clean_target_rank")[m]
+            if "clean_correct" in self.file:
+                correct = self.file["clean_correct"][m]
+                return np.where(correct < 0, np.nan, 100.0 * (correct == 1))
             return np.where(rank < 1, np.nan, 100.0 * (rank == 1))
         if metric == "margin":
             return self._dataset("clean_logprob")[m].astype(float) - self._dataset("clean_foil_logprob")[m].astype(float)

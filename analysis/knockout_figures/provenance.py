@@ -88,6 +88,9 @@ def evaluation(cube):
     rank, logprob = cube.file["eval_target_rank"][:], cube.file["eval_logprob"]
     if "eval_answer_rank" in cube.file:  # a whole answer is first where all its tokens are
         rank = cube.file["eval_answer_rank"][:].max(axis=-1)
+    if "eval_correct" in cube.file:  # of several right answers, or options
+        correct = cube.file["eval_correct"][:]
+        rank = np.where(correct < 0, -1, np.where(correct == 1, 1, 2))
     rows = []
     for m, model in enumerate(cube.models):
         run = rank[m] >= 1

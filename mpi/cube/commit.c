@@ -13,6 +13,7 @@
 #include "mpi/world/check.h"
 #include "src/base/memory.h"
 #include "src/cube/format/hdf5_check.h"
+#include "src/forward/choice_metrics.h"
 
 /* Datasets that are written from records: values, reasons of failures, statuses. */
 static bool is_of_records(enum ko_cube_field field)
@@ -114,6 +115,38 @@ static void copy_answers(const struct ko_answer_metrics *answer, enum ko_cube_fi
     }
 }
 
+/* A dataset of several right answers or options from the choices of n cells; NULL: there is no cell. */
+static void copy_choices(const struct ko_plan *plan, const struct ko_record *record,
+                         const struct ko_answer_metrics *choice,
+                         const struct ko_cube_dataset *dataset, size_t n, void *to)
+{
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, record->model, record->fact);
+    const size_t each = dataset->field == KO_FIELD_OPTION_LOGPROB ? (size_t)plan->n_options : 1;
+    for (size_t i = 0; i < n / each; i++) {
+        const struct ko_answer_metrics *of = choice ? choice + i * (size_t)plan->n_choices : NULL;
+        const struct ko_choice_metrics found = of && dataset->field != KO_FIELD_OPTION_LOGPROB
+                                                   ? ko_choice_metrics_of(prompt, of)
+                                                   : ko_no_choice_metrics;
+        switch (dataset->field) {
+#define X(FIELD, name, TYPE, ...)                                                                  \
+    case KO_FIELD_##FIELD:                                                                         \
+        ((KO_METRIC_C_##TYPE *)to)[i] = found.name;                                                \
+        break;
+            KO_CHOICE_METRICS(X, )
+#undef X
+        default:
+            for (size_t k = 0; k < each; k++) {
+                ((float *)to)[i * each + k] = of ? ko_option_logprob(prompt, of, (int32_t)k) : NAN;
+            }
+        }
+    }
+}
+
+static bool is_of_choices(enum ko_cube_field field)
+{
+    return field > KO_FIELD_ANSWER_RANK && field <= KO_FIELD_OPTION_LOGPROB;
+}
+
 /* Puts the dataset's elements of every slot into the buffer, block by block. */
 static void gather_elements(const struct round *round, const struct ko_cube_dataset *dataset,
                             size_t block)
@@ -139,6 +172,10 @@ static void gather_elements(const struct round *round, const struct ko_cube_data
             *to = KO_DONE;
         } else if (dataset->field == KO_FIELD_REASON) {
             *to = (char)record->failure;
+        } else if (is_of_choices(dataset->field)) {
+            const struct ko_answer_metrics *clean = has_cells ? record->clean_choice : NULL;
+            copy_choices(plan, record, cells ? record->choice + from * plan->n_choices : clean,
+                         dataset, block, to);
         } else if (answers && cells) {
             copy_answers(record->answer + from * plan->n_answer_tokens, dataset->field, block, to);
         } else if (answers) {

@@ -7,7 +7,7 @@
 
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "src/prompts/answer.h"
+#include "src/prompts/answers/answer.h"
 #include "src/tokenizer/tokenizer.h"
 
 /* Tokenises the answer after the text. Free with ko_answer_free. */

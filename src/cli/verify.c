@@ -182,8 +182,9 @@ static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int
                               struct ko_engine *engine, struct ko_error *err)
 {
     const int32_t n_mean = v->plan->n_mean_routes;
+    const size_t n_tokens = (size_t)v->plan->n_answer_tokens;
     struct ko_answer_metrics *answer =
-        ko_new((size_t)v->plan->n_answer_tokens, sizeof *answer, err);
+        ko_new(n_tokens + (size_t)v->plan->n_choices, sizeof *answer, err);
     enum ko_code code = answer ? KO_OK : KO_E_MEMORY;
     for (int64_t k = 0; code == KO_OK && k < v->n_cells; k++) {
         const struct ko_sampled *cell = &v->cell[k];
@@ -203,7 +204,9 @@ static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int
                                        .source_position = cell->source_position,
                                        .size = cell->size,
                                        .start = cell->start};
-            code = ko_engine_run_cell(engine, &at, &v->again[k], answer, err);
+            const struct ko_cell_metrics out = {&v->again[k], n_tokens > 0 ? answer : NULL,
+                                                answer + n_tokens};
+            code = ko_engine_run_cell(engine, &at, &out, err);
         }
         /* The plan's longest answer may be another prompt's than the cube's. */
         for (int32_t i = 0; code == KO_OK && i < v->n_answer_tokens; i++) {

@@ -58,6 +58,16 @@ static enum ko_code allocate_rows(struct ko_cell_rows *rows, struct ko_error *er
         good = (rows->answer_logprob = ko_new(n_tokens, sizeof(float), err)) &&
                (rows->answer_rank = ko_new(n_tokens, sizeof(int32_t), err));
     }
+#define X(FIELD, member, ...)                                                                      \
+    if (good && ko_cube_view_has(rows->part->view, name_dataset(rows, "", #member, name))) {       \
+        good = (rows->choice.member = ko_new(n_values, sizeof *rows->choice.member, err));         \
+    }
+    KO_CHOICE_METRICS(X, )
+#undef X
+    const size_t n_options = n_values * (size_t)rows->part->axes->n_options;
+    if (good && n_options > 0) {
+        good = (rows->option_logprob = ko_new(n_options, sizeof(float), err));
+    }
     for (int f = 0; f < KO_N_ROWS_PLACES && good; f++) {
         good = (rows->place[f] = ko_new(most, sizeof(int32_t), err));
     }
@@ -70,6 +80,10 @@ void ko_cell_rows_free(struct ko_cell_rows *rows)
     free(rows->vacuous);
     free(rows->answer_logprob);
     free(rows->answer_rank);
+    free(rows->option_logprob);
+#define X(FIELD, name, ...) free(rows->choice.name);
+    KO_CHOICE_METRICS(X, )
+#undef X
 #define X(FIELD, name, ...)                                                                        \
     free(rows->value.name);                                                                        \
     free(rows->clean.name);
@@ -134,6 +148,30 @@ static enum ko_code read_answers(const struct ko_cell_rows *rows, struct ko_erro
                          : code;
 }
 
+static enum ko_code read_choices(const struct ko_cell_rows *rows, struct ko_error *err)
+{
+    struct ko_cube_view *view = rows->part->view;
+    struct ko_cube_rows wanted = {.model = rows->model,
+                                  .first = rows->first,
+                                  .n = rows->n,
+                                  .n_values = rows->n_values * rows->n};
+    char text[64];
+    enum ko_code code = KO_OK;
+
+#define X(FIELD, name, TYPE, ...)                                                                  \
+    if (code == KO_OK && rows->choice.name) {                                                      \
+        wanted.dataset = name_dataset(rows, "", #name, text);                                      \
+        code = READ_##TYPE(view, &wanted, rows->choice.name, err);                                 \
+    }
+    KO_CHOICE_METRICS(X, )
+#undef X
+    wanted.dataset = name_dataset(rows, "", "option_logprob", text);
+    wanted.n_values *= rows->part->axes->n_options;
+    return code == KO_OK && rows->option_logprob
+               ? ko_cube_view_rows_float(view, &wanted, rows->option_logprob, err)
+               : code;
+}
+
 /* Statuses first: a run may be writing, and it writes values before statuses. */
 static enum ko_code read_rows(const struct ko_cell_rows *rows, struct ko_error *err)
 {
@@ -152,6 +190,9 @@ static enum ko_code read_rows(const struct ko_cell_rows *rows, struct ko_error *
     }
     if (code == KO_OK) {
         code = read_answers(rows, err);
+    }
+    if (code == KO_OK) {
+        code = read_choices(rows, err);
     }
     if (code == KO_OK && rows->vacuous) {
         const struct ko_cube_rows marks = {.dataset = name_dataset(rows, "", "vacuous", name),
@@ -172,7 +213,8 @@ enum ko_code ko_cell_rows_new(const struct ko_cube_part *part, int32_t model,
                                  .n_statuses = part->n_statuses / part->n_prompts,
                                  .n_values = part->n_values / part->n_prompts};
     const int64_t of_answer =
-        part->axes->n_answer_tokens * (int64_t)sizeof(struct ko_answer_metrics);
+        part->axes->n_answer_tokens * (int64_t)sizeof(struct ko_answer_metrics) +
+        part->axes->n_options * (int64_t)sizeof(float) + (int64_t)sizeof(struct ko_choice_metrics);
     const int64_t bytes = out->n_values * ((int64_t)ko_stored_metrics_bytes(true) + of_answer);
     const int64_t fitting = bytes > 0 ? MOST_BYTES / bytes : 1;
     out->most = (int32_t)(fitting < 1 ? 1 : fitting > part->n_prompts ? part->n_prompts : fitting);

@@ -35,6 +35,14 @@ struct ko_cell_rows {
     float
         *answer_logprob;  /* [n, n_values, n_answer_tokens] of whole answers; NULL: one is scored */
     int32_t *answer_rank; /* likewise */
+    /* of several right answers and options [n, n_values], NULL where the cube lacks the dataset;
+       [n, n_values, n_options] */
+    struct ko_choice_arrays {
+#define X(FIELD, name, TYPE, ...) KO_METRIC_C_##TYPE *name;
+        KO_CHOICE_METRICS(X, )
+#undef X
+    } choice;
+    float *option_logprob;
 };
 
 /* Allocates as many prompts as fit into 8 MiB, at least one; reads nothing yet. The part must have

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 
 #include "src/base/memory.h"
+#include "src/export/choice_columns.h"
 #include "src/export/csv_prompts.h"
 #include "src/export/export_csv.h"
 #include "src/formats/csv_stream.h"
+#include "src/forward/record.h"
 #include "src/plan/plan.h"
 #include "src/prompts/prompt.h"
 
@@ -17,6 +19,9 @@ struct clean_runs {
     int32_t *answer_rank; /* [n, n_answer_tokens]; NULL: answers are scored by one token */
     double *answer_logprob;
     int32_t n_answer_tokens;
+    struct ko_choice_metrics *choice; /* [n_models, n]; NULL: no prompt has several right answers */
+    float *option_logprob;            /* [n_models, n, n_options] */
+    int32_t n_options;
 };
 
 static enum ko_code read_clean_runs(struct ko_cube_view *view, int32_t model, int64_t n,
@@ -91,7 +96,31 @@ static void add_clean_run(struct ko_text *text, const struct ko_cube_axes *axes,
     if (runs->n_answer_tokens > 0) {
         add_answer(text, runs, k);
     }
+    if (runs->choice) {
+        const size_t at = (size_t)model * axes->eval_prompt.n + k;
+        const bool done = runs->status[k] == KO_DONE;
+        ko_csv_choice_add(text, done ? &runs->choice[at] : &ko_no_choice_metrics,
+                          runs->option_logprob + at * (size_t)runs->n_options,
+                          done ? runs->n_options : 0);
+    }
     ko_text_add(text, "\n");
+}
+
+/* Reads what all models' runs have of several right answers and options. */
+static enum ko_code read_choices(struct ko_cube_view *view, struct clean_runs *runs,
+                                 struct ko_error *err)
+{
+    const struct ko_cube_axes *axes = ko_cube_view_axes(view);
+    const size_t n = axes->model.n * axes->eval_prompt.n;
+    if (!axes->several) {
+        return KO_OK;
+    }
+    runs->n_options = axes->n_options;
+    runs->choice = ko_new(n, sizeof *runs->choice, err);
+    runs->option_logprob = ko_new(n * (size_t)axes->n_options, sizeof *runs->option_logprob, err);
+    return runs->choice && runs->option_logprob
+               ? ko_cube_view_choices(view, runs->choice, runs->option_logprob, err)
+               : KO_E_MEMORY;
 }
 
 enum ko_code ko_export_clean_runs(struct ko_cube_view *view, const struct ko_curve_filter *filter,
@@ -117,12 +146,16 @@ enum ko_code ko_export_clean_runs(struct ko_cube_view *view, const struct ko_cur
 
     struct ko_csv_prompts words = {0};
     if (code == KO_OK) {
+        code = read_choices(view, &runs, err);
+    }
+    if (code == KO_OK) {
         code = ko_csv_prompts_read(view, "eval_", &words, err);
     }
     ko_text_add(&out->text,
                 "model,prompt,status,reason,logprob,prob,target_rank,top1_id" KO_CSV_PROMPT_COLUMNS
-                "%s\n",
-                axes->n_answer_tokens > 0 ? ",answer_logprob,answer_rank" : "");
+                "%s%s\n",
+                axes->n_answer_tokens > 0 ? ",answer_logprob,answer_rank" : "",
+                axes->several ? ko_csv_choice_header : "");
     for (int32_t m = 0; code == KO_OK && m < (int32_t)axes->model.n; m++) {
         if (!filter->model[m]) {
             continue;
@@ -142,5 +175,7 @@ enum ko_code ko_export_clean_runs(struct ko_cube_view *view, const struct ko_cur
     free(runs.top1_id);
     free(runs.answer_rank);
     free(runs.answer_logprob);
+    free(runs.choice);
+    free(runs.option_logprob);
     return code;
 }

@@ -10,8 +10,10 @@
 #include "src/base/memory.h"
 #include "src/cube/read/planned.h"
 #include "src/export/cell_rows.h"
+#include "src/export/choice_columns.h"
 #include "src/export/csv_prompts.h"
 #include "src/formats/csv_stream.h"
+#include "src/forward/record.h"
 #include "src/plan/plan.h"
 #include "src/show/curve_metric.h"
 
@@ -138,6 +140,21 @@ static void add_answer(struct ko_text *text, const struct rows *rows, bool done,
     }
 }
 
+/* Of several right answers and options, four fields. */
+static void add_choice(struct ko_text *text, const struct rows *rows, bool done, int64_t at)
+{
+    const int32_t n = rows->cell.option_logprob ? rows->cell.part->axes->n_options : 0;
+    struct ko_choice_metrics choice = ko_no_choice_metrics;
+#define X(FIELD, name, ...)                                                                        \
+    if (done && rows->cell.choice.name) {                                                          \
+        choice.name = rows->cell.choice.name[at];                                                  \
+    }
+    KO_CHOICE_METRICS(X, )
+#undef X
+    ko_csv_choice_add(text, &choice, n > 0 ? rows->cell.option_logprob + at * n : NULL,
+                      done ? n : 0);
+}
+
 /* The text that all lines of a prompt share. */
 struct common {
     int32_t prompt; /* among the rows */
@@ -176,6 +193,9 @@ static void add_starts(struct ko_text *text, const struct rows *rows, int64_t st
         ko_text_add(text, "%s,%d,%d", common->of_prompt, layers.begin, layers.end - 1);
         if (rows->cell.answer_logprob) {
             add_answer(text, rows, state == KO_DONE, at);
+        }
+        if (axes->several) {
+            add_choice(text, rows, state == KO_DONE, at);
         }
         ko_text_add(text, "\n");
     }
@@ -320,7 +340,8 @@ static enum ko_code export_sweep(struct ko_cube_view *view, const struct ko_curv
     if (code == KO_OK) {
         code = ko_cube_planned_open(view, &table.planned, err);
     }
-    ko_text_add(&out->text, "%s%s\n", header, axes->n_answer_tokens > 0 ? answer_header : "");
+    ko_text_add(&out->text, "%s%s%s\n", header, axes->n_answer_tokens > 0 ? answer_header : "",
+                axes->several ? ko_csv_choice_header : "");
     for (int32_t m = 0; code == KO_OK && m < (int32_t)axes->model.n; m++) {
         if (!filter->model[m]) {
             continue;

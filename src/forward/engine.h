@@ -19,14 +19,14 @@ struct ko_engine {
     int32_t plan_model;
     int32_t max_rows;
     struct ko_pass pass;        /* x, buffers and masks are owned, in the backend's memory */
-    struct ko_metrics *metrics; /* [max_rows] host; owned */
+    struct ko_metrics *metrics; /* [max_scored of its limits] host; owned */
     struct ko_given *given;     /* of a plan with matrices of embeddings, else NULL; owned */
     /* Work of the batch's waves before this one, and of this one, as shares of 1. */
     double share_before, share_of_wave;
 };
 
-/* Runs the wave of `set` through all layers and puts the metrics of its last rows into
-   engine->metrics [set->n_last]. */
+/* Runs the wave of `set` through all layers and puts the metrics of its scored tokens into
+   engine->metrics [set->n_scored]. */
 KO_MUST_CHECK enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *set,
                                           const struct ko_stop *stop, struct ko_error *err);
 

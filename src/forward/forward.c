@@ -61,11 +61,23 @@ static enum ko_code allocate_workspace(struct ko_engine *engine, struct ko_error
     return ko_plan_has_components(engine->plan) ? allocate_removed(engine, err) : KO_OK;
 }
 
+/* The most tokens that are scored in a row, on average over the last rows of a run, rounded up. */
+static int32_t most_scored(const struct ko_prompt *prompt)
+{
+    int32_t most = 1;
+    for (int32_t s = 0; s < ko_prompt_n_sequences(prompt); s++) {
+        const int32_t n = ko_prompt_n_entries(prompt, s), rows = ko_prompt_n_last(prompt, s);
+        most = (n + rows - 1) / rows > most ? (n + rows - 1) / rows : most;
+    }
+    return most;
+}
+
 struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model,
                                   const struct ko_model *model, int32_t max_rows)
 {
     const struct ko_shape *s = &model->shape;
-    struct ko_limits limits = {.max_rows = max_rows, .vocabulary = s->vocabulary};
+    struct ko_limits limits = {
+        .max_rows = max_rows, .max_scored = max_rows, .vocabulary = s->vocabulary};
     limits.n_stages = plan->style == KO_STYLE_WHOLE ? 0 : model->n_stages;
     const struct ko_sizes sizes = ko_model_sizes(model);
     limits.n_heads = sizes.n_ssm_heads;
@@ -74,8 +86,11 @@ struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model
     limits.d_state = sizes.d_inner > 0 ? sizes.d_state : 0;
     for (int32_t f = 0; f < plan->n_facts; f++) {
         const struct ko_prompt *prompt = ko_plan_prompt(plan, plan_model, f);
-        if (prompt->reason == KO_RUNNABLE && ko_prompt_n_rows(prompt) > limits.max_tokens) {
-            limits.max_tokens = ko_prompt_n_rows(prompt);
+        if (prompt->reason == KO_RUNNABLE) {
+            const int32_t n_rows = ko_prompt_most_rows(prompt), most = most_scored(prompt);
+            limits.max_tokens = n_rows > limits.max_tokens ? n_rows : limits.max_tokens;
+            limits.max_scored =
+                most * max_rows > limits.max_scored ? most * max_rows : limits.max_scored;
         }
     }
     for (size_t w = 0; w < model->n_weights; w++) {
@@ -108,10 +123,10 @@ enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
     engine->pass.be = be;
     engine->pass.plan_model = &plan->model[plan_model];
     engine->pass.n_means = ko_plan_n_means(plan);
-    engine->metrics = ko_new((size_t)max_rows, sizeof *engine->metrics, err);
+    const struct ko_limits limits = ko_engine_limits(plan, plan_model, model, max_rows);
+    engine->metrics = ko_new((size_t)limits.max_scored, sizeof *engine->metrics, err);
     enum ko_code code = engine->metrics ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK && kernels->own_memory) {
-        const struct ko_limits limits = ko_engine_limits(plan, plan_model, model, max_rows);
         code = kernels->reserve(be, &limits, err);
     }
     if (code == KO_OK) {
@@ -153,11 +168,11 @@ void ko_engine_free(struct ko_engine *engine)
     free(engine);
 }
 
-/* The prompt of a scored row. */
-static int32_t prompt_of(const struct ko_row_set *set, const struct ko_wave *wave, int32_t row)
+/* The prompt of a scored token. */
+static int32_t prompt_of(const struct ko_row_set *set, const struct ko_wave *wave, int32_t scored)
 {
     int32_t run = 0;
-    while (run + 1 < wave->n_prompts + wave->n_branches && set->first_last[run + 1] <= row) {
+    while (run + 1 < wave->n_prompts + wave->n_branches && set->first_scored[run + 1] <= scored) {
         run++;
     }
     return run < wave->n_prompts ? run : wave->branch[run - wave->n_prompts].prompt;
@@ -166,7 +181,7 @@ static int32_t prompt_of(const struct ko_row_set *set, const struct ko_wave *wav
 static enum ko_code check_finite(const struct ko_engine *engine, const struct ko_row_set *set,
                                  const struct ko_wave *wave, struct ko_error *err)
 {
-    for (int32_t k = 0; k < set->n_last; k++) {
+    for (int32_t k = 0; k < set->n_scored; k++) {
         if (!isfinite(engine->metrics[k].logprob) || !isfinite(engine->metrics[k].kl)) {
             return ko_fail(err, KO_E_FAILED,
                            "%s: prompt '%s': the distribution over the vocabulary is not finite",
@@ -177,21 +192,11 @@ static enum ko_code check_finite(const struct ko_engine *engine, const struct ko
     return KO_OK;
 }
 
-static bool is_finite(const struct ko_metrics *metrics)
+/* The scored tokens of one run among the metrics: of a prompt's trunk, or of a branch. */
+static const struct ko_metrics *scored_of(const struct ko_engine *engine,
+                                          const struct ko_row_set *set, int32_t run)
 {
-    return isfinite(metrics->logprob) && isfinite(metrics->kl);
-}
-
-/* The scored rows of one run among the metrics: of a prompt's trunk, or of a branch. */
-static const struct ko_metrics *rows_of(const struct ko_engine *engine,
-                                        const struct ko_row_set *set, int32_t run)
-{
-    return engine->metrics + set->first_last[run];
-}
-
-static int32_t n_scored(const struct ko_engine *engine, const struct ko_wave *wave, int32_t prompt)
-{
-    return ko_prompt_n_scored(ko_plan_prompt(engine->plan, wave->model, wave->fact[prompt]));
+    return engine->metrics + set->first_scored[run];
 }
 
 /* Copies results into the records. A metric that is not finite fails its cell, or the whole prompt
@@ -200,19 +205,18 @@ static void take_results(const struct ko_engine *engine, const struct ko_row_set
                          const struct ko_wave *wave, struct ko_record *records)
 {
     for (int32_t p = 0; p < wave->n_results; p++) {
-        ko_record_set(engine->plan, &records[p], -1, rows_of(engine, set, p),
-                      n_scored(engine, wave, p));
-        if (!is_finite(&records[p].clean)) {
-            records[p].failure = KO_FAILED_NOT_FINITE;
+        struct ko_record *record = &records[wave->run[p].record];
+        if (!ko_record_set(engine->plan, record, -1, wave->run[p].sequence,
+                           scored_of(engine, set, p))) {
+            record->failure = KO_FAILED_NOT_FINITE;
         }
     }
     for (int64_t c = 0; c < wave->n_cells; c++) {
         const struct ko_wave_cell *cell = &wave->cell[c];
-        struct ko_record *record = &records[cell->prompt];
+        struct ko_record *record = &records[wave->run[cell->prompt].record];
         const int32_t run = cell->branch < 0 ? cell->prompt : wave->n_prompts + cell->branch;
-        ko_record_set(engine->plan, record, cell->slot, rows_of(engine, set, run),
-                      n_scored(engine, wave, cell->prompt));
-        if (!is_finite(&record->value[cell->slot])) {
+        if (!ko_record_set(engine->plan, record, cell->slot, wave->run[cell->prompt].sequence,
+                           scored_of(engine, set, run))) {
             record->failure = KO_FAILED_NOT_FINITE;
             record->status[cell->slot / engine->plan->n_starts] = KO_CELL_FAILED;
         }
@@ -261,7 +265,7 @@ enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batc
     for (int32_t k = 0; k < n_new; k++) {
         if (code != KO_OK) {
             ko_record_free(&records[k]);
-        } else if (!is_finite(&records[k].clean)) {
+        } else if (!ko_record_has_clean(engine->plan, &records[k])) {
             ko_record_fail(&records[k], KO_FAILED_NOT_FINITE);
         } else if (records[k].failure != KO_NOT_FAILED) {
             ko_record_clear_failed(&records[k]);
@@ -270,13 +274,15 @@ enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batc
     return code;
 }
 
-enum ko_code ko_engine_run_cell(struct ko_engine *engine, const struct ko_cell *cell,
-                                struct ko_metrics *out, struct ko_answer_metrics *answer,
-                                struct ko_error *err)
+/* Computes one sequence of a cell's prompt. */
+static enum ko_code run_sequence(struct ko_engine *engine, const struct ko_cell *cell,
+                                 int32_t sequence, const struct ko_cell_metrics *out,
+                                 struct ko_error *err)
 {
+    const struct ko_prompt *prompt = ko_plan_prompt(engine->plan, cell->model, cell->fact);
     struct ko_wave wave = {0};
     struct ko_row_set set = {0};
-    enum ko_code code = ko_wave_of_cell(engine->plan, cell, &wave, err);
+    enum ko_code code = ko_wave_of_cell(engine->plan, cell, sequence, &wave, err);
     if (code == KO_OK) {
         code = ko_row_set_build(engine->plan, &wave, &set, err);
     }
@@ -287,14 +293,27 @@ enum ko_code ko_engine_run_cell(struct ko_engine *engine, const struct ko_cell *
         code = check_finite(engine, &set, &wave, err);
     }
     if (code == KO_OK) {
-        const struct ko_metrics *row = rows_of(engine, &set, wave.n_prompts);
-        const int32_t n = n_scored(engine, &wave, 0);
-        *out = ko_answer_sum(row, n);
-        for (int32_t k = 0; k < engine->plan->n_answer_tokens; k++) {
-            answer[k] = k < n ? ko_answer_metrics_of(&row[k]) : ko_no_answer_metrics;
-        }
+        (void)ko_cell_set(prompt, sequence, scored_of(engine, &set, wave.n_prompts), out);
     }
     ko_row_set_free(&set);
     ko_wave_free(&wave);
+    return code;
+}
+
+enum ko_code ko_engine_run_cell(struct ko_engine *engine, const struct ko_cell *cell,
+                                const struct ko_cell_metrics *out, struct ko_error *err)
+{
+    const struct ko_prompt *prompt = ko_plan_prompt(engine->plan, cell->model, cell->fact);
+    enum ko_code code = KO_OK;
+    *out->value = ko_no_metrics;
+    for (int32_t k = 0; out->answer && k < engine->plan->n_answer_tokens; k++) {
+        out->answer[k] = ko_no_answer_metrics;
+    }
+    for (int32_t k = 0; out->choice && k < engine->plan->n_choices; k++) {
+        out->choice[k] = ko_no_answer_metrics;
+    }
+    for (int32_t s = 0; code == KO_OK && s < ko_prompt_n_sequences(prompt); s++) {
+        code = run_sequence(engine, cell, s, out, err);
+    }
     return code;
 }

@@ -40,11 +40,10 @@ KO_MUST_CHECK enum ko_code ko_engine_run(struct ko_engine *engine, const struct 
                                          struct ko_error *err);
 
 /* Computes one cell as a full forward pass without the token tree, beside a clean run: all T rows
-   from the embedding on, edges removed in the window. For `verify`. answer: the scored tokens of a
-   whole answer, NaN and -1 past the last [plan->n_answer_tokens]. */
+   from the embedding on, edges removed in the window; one such pass for each sequence of its prompt.
+   For `verify`. out: what ko_cell_set says. */
 KO_MUST_CHECK enum ko_code ko_engine_run_cell(struct ko_engine *engine, const struct ko_cell *cell,
-                                              struct ko_metrics *out,
-                                              struct ko_answer_metrics *answer,
+                                              const struct ko_cell_metrics *out,
                                               struct ko_error *err);
 
 #endif

@@ -177,7 +177,9 @@ static enum ko_code compute_metrics(const struct ko_engine *engine, const struct
 {
     const struct ko_pass *pass = &engine->pass;
     const struct ko_ends *ends = &pass->model->ends;
-    const struct ko_unembed unembed = {.n = set->n_last,
+    const struct ko_unembed unembed = {.n = set->n_scored,
+                                       .row = set->source,
+                                       .n_rows = set->n_last,
                                        .x = x,
                                        .table = ko_model_unembedding(pass->model, &pass->arena),
                                        .bias = ko_pass_weight(pass, ends->head_bias),

@@ -21,6 +21,12 @@ const struct ko_answer_metrics ko_no_answer_metrics = {
 #undef X
 };
 
+const struct ko_choice_metrics ko_no_choice_metrics = {
+#define X(FIELD, name, TYPE, ...) .name = KO_METRIC_NONE_##TYPE,
+    KO_CHOICE_METRICS(X, )
+#undef X
+};
+
 #define X(FIELD, name, TYPE, ...) +sizeof(KO_METRIC_C_##TYPE)
 _Static_assert(sizeof(struct ko_metrics) == 0 KO_RECORD_METRICS(X, ),
                "a member of struct ko_metrics is not in KO_RECORD_METRICS");
@@ -33,23 +39,35 @@ static void clear_answers(struct ko_answer_metrics *answer, int64_t n)
     }
 }
 
-/* Room for the tokens of whole answers. False without memory. */
-static bool allocate_answers(const struct ko_plan *plan, struct ko_record *record,
-                             struct ko_error *err)
+/* Room for `each` items of the clean run and of each value, all of them NaN or -1; NULL where `each`
+   is 0. False without memory. */
+static bool allocate_items(const struct ko_record *record, int32_t each, const char *what,
+                           struct ko_answer_metrics **clean, struct ko_answer_metrics **values,
+                           struct ko_error *err)
 {
-    const size_t each = (size_t)plan->n_answer_tokens;
     size_t n = 0;
-    record->n_answer_tokens = plan->n_answer_tokens;
     if (each == 0) {
         return true;
     }
-    record->clean_answer = ko_new(each, sizeof *record->clean_answer, err);
-    if (ko_multiply((size_t)record->n_values, each, &n, "tokens of answers", err) == KO_OK) {
-        record->answer = ko_new(n, sizeof *record->answer, err);
+    *clean = ko_new((size_t)each, sizeof **clean, err);
+    if (ko_multiply((size_t)record->n_values, (size_t)each, &n, what, err) == KO_OK) {
+        *values = ko_new(n, sizeof **values, err);
     }
-    clear_answers(record->clean_answer, (int64_t)each);
-    clear_answers(record->answer, record->answer ? (int64_t)n : 0);
-    return record->clean_answer && record->answer;
+    clear_answers(*clean, each);
+    clear_answers(*values, *values ? (int64_t)n : 0);
+    return *clean && *values;
+}
+
+/* Room for the tokens of whole answers and for choices. False without memory. */
+static bool allocate_answers(const struct ko_plan *plan, struct ko_record *record,
+                             struct ko_error *err)
+{
+    record->n_answer_tokens = plan->n_answer_tokens;
+    record->n_choices = plan->n_choices;
+    return allocate_items(record, plan->n_answer_tokens, "tokens of answers", &record->clean_answer,
+                          &record->answer, err) &&
+           allocate_items(record, plan->n_choices, "answers and options", &record->clean_choice,
+                          &record->choice, err);
 }
 
 enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fact,
@@ -95,28 +113,102 @@ enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fa
     return KO_OK;
 }
 
-struct ko_metrics ko_answer_sum(const struct ko_metrics *row, int32_t n)
+/* The metrics of n tokens, which follow each other, as of one. */
+static struct ko_metrics sum_tokens(const struct ko_metrics *token, int32_t n)
 {
-    struct ko_metrics sum = row[0];
-    double logprob = (double)row[0].logprob;
+    struct ko_metrics sum = token[0];
+    double logprob = (double)token[0].logprob;
     for (int32_t k = 1; k < n; k++) {
-        logprob += (double)row[k].logprob;
+        logprob += (double)token[k].logprob;
     }
     sum.logprob = (float)logprob;
     return sum;
 }
 
-void ko_record_set(const struct ko_plan *plan, struct ko_record *record, int64_t slot,
-                   const struct ko_metrics *row, int32_t n)
+static int32_t worst_rank(const struct ko_metrics *token, int32_t n)
 {
-    struct ko_answer_metrics *answer = record->clean_answer;
-    if (slot >= 0 && answer) {
-        answer = record->answer + slot * plan->n_answer_tokens;
+    int32_t worst = token[0].target_rank;
+    for (int32_t k = 0; k < n; k++) {
+        worst = token[k].target_rank > worst ? token[k].target_rank : worst;
     }
-    *(slot < 0 ? &record->clean : &record->value[slot]) = ko_answer_sum(row, n);
-    for (int32_t k = 0; answer && k < n; k++) {
-        answer[k] = ko_answer_metrics_of(&row[k]);
+    return worst;
+}
+
+/* Replaces the cell's best right answer. */
+static void set_best(const struct ko_cell_metrics *cell, const struct ko_metrics *sum,
+                     const struct ko_metrics *token, int32_t n, int32_t n_before)
+{
+    *cell->value = *sum;
+    for (int32_t k = 0; cell->answer && k < (n > n_before ? n : n_before); k++) {
+        cell->answer[k] = k < n ? (struct ko_answer_metrics){token[k].logprob, token[k].target_rank}
+                                : ko_no_answer_metrics;
     }
+}
+
+/* The tokens of the answer that the cell has. */
+static int32_t n_answer_tokens(const struct ko_prompt *prompt,
+                               const struct ko_answer_metrics *answer)
+{
+    const int32_t most = ko_prompt_longest_answer(prompt);
+    int32_t n = 0;
+    while (answer && n < most && answer[n].rank >= 1) {
+        n++;
+    }
+    return n;
+}
+
+bool ko_cell_set(const struct ko_prompt *prompt, int32_t sequence, const struct ko_metrics *scored,
+                 const struct ko_cell_metrics *cell)
+{
+    bool finite = true;
+    for (int32_t c = 0; c < ko_prompt_n_choices(prompt); c++) {
+        const int32_t n = ko_prompt_choice_length(prompt, c);
+        if (ko_prompt_choice_sequence(prompt, c) != sequence || n == 0) {
+            continue;
+        }
+        const struct ko_metrics sum = sum_tokens(scored, n);
+        const bool right = ko_prompt_choice_kind(prompt, c) & KO_CHOICE_RIGHT;
+        finite = finite && isfinite(sum.logprob) && isfinite(sum.kl);
+        if (cell->choice) {
+            cell->choice[c] = (struct ko_answer_metrics){sum.logprob, worst_rank(scored, n)};
+        }
+        if (right && (prompt->choices.n == 0 || !(cell->value->logprob >= sum.logprob))) {
+            set_best(cell, &sum, scored, n, n_answer_tokens(prompt, cell->answer));
+        }
+        scored += n;
+    }
+    return finite;
+}
+
+bool ko_record_set(const struct ko_plan *plan, struct ko_record *record, int64_t slot,
+                   int32_t sequence, const struct ko_metrics *scored)
+{
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, record->model, record->fact);
+    const bool clean = slot < 0;
+    struct ko_answer_metrics *answer = clean ? record->clean_answer : record->answer;
+    struct ko_answer_metrics *choice = clean ? record->clean_choice : record->choice;
+    struct ko_metrics *value = clean ? &record->clean : &record->value[slot];
+    if (!clean) {
+        answer += answer ? slot * record->n_answer_tokens : 0;
+        choice += choice ? slot * record->n_choices : 0;
+    }
+    if (clean && prompt->choices.n > 0 &&
+        choice[ko_prompt_longest(prompt, sequence)].rank != ko_no_answer_metrics.rank) {
+        return true;
+    }
+    const struct ko_cell_metrics cell = {value, answer, choice};
+    return ko_cell_set(prompt, sequence, scored, &cell);
+}
+
+bool ko_record_has_clean(const struct ko_plan *plan, const struct ko_record *record)
+{
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, record->model, record->fact);
+    bool has = isfinite(record->clean.logprob) && isfinite(record->clean.kl);
+    for (int32_t c = 0; c < prompt->choices.n; c++) {
+        has = has && (ko_prompt_choice_length(prompt, c) == 0 ||
+                      isfinite(record->clean_choice[c].logprob));
+    }
+    return has;
 }
 
 bool ko_record_is_planned(const struct ko_plan *plan, const struct ko_record *record, bool heat)
@@ -152,6 +244,8 @@ void ko_record_clear_failed(struct ko_record *record)
             record->value[i] = ko_no_metrics;
             clear_answers(record->answer ? record->answer + i * record->n_answer_tokens : NULL,
                           record->n_answer_tokens);
+            clear_answers(record->choice ? record->choice + i * record->n_choices : NULL,
+                          record->n_choices);
         }
     }
 }
@@ -161,6 +255,7 @@ void ko_record_fail(struct ko_record *record, enum ko_failure failure)
     record->failure = failure;
     record->clean = ko_no_metrics;
     clear_answers(record->clean_answer, record->n_answer_tokens);
+    clear_answers(record->clean_choice, record->n_choices);
     for (int64_t i = 0; i < record->n_statuses; i++) {
         if (record->status[i] == KO_DONE) {
             record->status[i] = KO_CELL_FAILED;
@@ -187,6 +282,8 @@ void ko_record_free(struct ko_record *record)
     free(record->value);
     free(record->clean_answer);
     free(record->answer);
+    free(record->clean_choice);
+    free(record->choice);
     free(record->status);
     free(record->vacuous);
     free(record->taken);
@@ -205,7 +302,8 @@ static bool any_mixed(const struct ko_plan *plan)
 
 int64_t ko_record_bytes(const struct ko_plan *plan)
 {
-    const int64_t of_answer = plan->n_answer_tokens * (int64_t)sizeof(struct ko_answer_metrics);
+    const int64_t of_answer = ((int64_t)plan->n_answer_tokens + plan->n_choices) *
+                              (int64_t)sizeof(struct ko_answer_metrics);
     int64_t bytes = (int64_t)sizeof(struct ko_record) + of_answer;
 
     if (plan->kind == KO_PLAN_SWEEP) {

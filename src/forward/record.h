@@ -40,6 +40,13 @@ struct ko_record {
        as a whole; owned */
     struct ko_answer_metrics *clean_answer, *answer;
     int32_t n_answer_tokens; /* of the plan */
+    /* Where a prompt of the plan has several right answers or options: all scored tokens of each
+       choice, the sum of their log-probabilities and the largest of their ranks, clean_choice
+       [n_choices] and choice [n_values, n_choices], NaN and -1 past the prompt's last. `value` and
+       `answer` are then those of the most probable right answer. NULL: each prompt has one right
+       answer and no options; owned */
+    struct ko_answer_metrics *clean_choice, *choice;
+    int32_t n_choices; /* of the plan */
     int64_t n_statuses;
     uint8_t *status; /* [n_statuses] KO_DONE, KO_VACUOUS, KO_NOT_PLANNED or KO_CELL_FAILED; owned */
     /* [n_values] 1: a vacuous cell whose size has others that are not (ko_tree_statuses). NULL where
@@ -53,6 +60,7 @@ struct ko_record {
 /* Every value is NaN or -1: what stands where there is no cell. */
 extern const struct ko_metrics ko_no_metrics;
 extern const struct ko_answer_metrics ko_no_answer_metrics;
+extern const struct ko_choice_metrics ko_no_choice_metrics;
 /* Whether any cell is planned on the mean routes, or on the heat routes. */
 bool ko_record_is_planned(const struct ko_plan *plan, const struct ko_record *record, bool heat);
 
@@ -73,16 +81,23 @@ void ko_record_clear_failed(struct ko_record *record);
 /* KO_E_FAILED naming model, prompt and reason where the record has a failure. */
 KO_MUST_CHECK enum ko_code ko_record_check(const struct ko_plan *plan,
                                            const struct ko_record *record, struct ko_error *err);
-/* Sets a cell's metrics (slot -1: the clean run's) from those of its answer's tokens, one row each
-   [n]: the sum of the log-probabilities, and otherwise the first row's. */
-void ko_record_set(const struct ko_plan *plan, struct ko_record *record, int64_t slot,
-                   const struct ko_metrics *row, int32_t n);
-static inline struct ko_answer_metrics ko_answer_metrics_of(const struct ko_metrics *row)
-{
-    return (struct ko_answer_metrics){row->logprob, row->target_rank};
-}
-/* The same into one value, for a cell without a record. */
-struct ko_metrics ko_answer_sum(const struct ko_metrics *row, int32_t n);
+/* Sets a cell's metrics (slot -1: the clean run's) from those of the scored tokens of one sequence of
+   the prompt, `scored` [ko_prompt_n_entries]. A choice has the sum of the log-probabilities of its
+   tokens, and otherwise the first one's metrics. Of several sequences each is set once; a clean run
+   keeps what it was given first. False where a value is not finite. */
+bool ko_record_set(const struct ko_plan *plan, struct ko_record *record, int64_t slot,
+                   int32_t sequence, const struct ko_metrics *scored);
+/* Whether the clean run has a finite value of each choice that is scored. */
+bool ko_record_has_clean(const struct ko_plan *plan, const struct ko_record *record);
+/* The same as ko_record_set for a cell without a record. Before the first sequence every value is NaN
+   or -1. answer [n_answer_tokens of the plan] and choice [n_choices of the plan] are NULL where that
+   is 0. */
+struct ko_cell_metrics {
+    struct ko_metrics *value;
+    struct ko_answer_metrics *answer, *choice;
+};
+bool ko_cell_set(const struct ko_prompt *prompt, int32_t sequence, const struct ko_metrics *scored,
+                 const struct ko_cell_metrics *cell);
 int64_t ko_record_bytes(const struct ko_plan *plan); /* memory of one record */
 
 #endif

@@ -15,8 +15,9 @@ static enum ko_code allocate_rows(struct ko_row_set *set, int32_t n_trunk,
     set->token = ko_new((size_t)n_trunk, sizeof *set->token, err);
     set->per_prompt = ko_new(2 * (size_t)wave->n_prompts, sizeof *set->per_prompt, err);
     set->per_stage = ko_new(4 * (size_t)n_stages, sizeof *set->per_stage, err);
-    set->first_last =
-        ko_new((size_t)wave->n_prompts + (size_t)wave->n_branches, sizeof *set->first_last, err);
+    const size_t n_runs = (size_t)wave->n_prompts + (size_t)wave->n_branches;
+    set->first_last = ko_new(2 * n_runs, sizeof *set->first_last, err);
+    set->first_scored = set->first_last ? set->first_last + n_runs : NULL;
     set->given = ko_new((size_t)wave->n_prompts, sizeof *set->given, err);
     if (!set->per_row || !set->token || !set->per_prompt || !set->per_stage || !set->first_last ||
         !set->given) {
@@ -27,12 +28,13 @@ static enum ko_code allocate_rows(struct ko_row_set *set, int32_t n_trunk,
 
 static enum ko_code allocate_last(struct ko_row_set *set, struct ko_error *err)
 {
-    const size_t n = (size_t)set->n_last;
-    set->last = ko_new(4 * n, sizeof *set->last, err);
+    const size_t n_last = (size_t)set->n_last, n = (size_t)set->n_scored;
+    set->last = ko_new(n_last + 4 * n, sizeof *set->last, err);
     if (!set->last) {
         return KO_E_MEMORY;
     }
-    set->clean = set->last + n;
+    set->source = set->last + n_last;
+    set->clean = set->source + n;
     set->target = set->clean + n;
     set->foil = set->target + n;
     return KO_OK;
@@ -91,7 +93,7 @@ static void lay_trunks(const struct ko_plan *plan, const struct ko_wave *wave,
             set->given[set->n_given++] = (struct ko_given_rows){prompt, row};
         }
         for (int32_t i = 0; i < n; i++, row++) {
-            const int32_t token = ko_prompt_row_token(prompt, i);
+            const int32_t token = ko_prompt_row_token(prompt, ko_wave_sequence(wave, p), i);
             set->token[row] = token < 0 ? 0 : token; /* a matrix's row replaces it */
             a->position[row] = i;
             a->previous[row] = i > 0 ? row - 1 : -1;
@@ -173,22 +175,35 @@ static void count_stages(struct ko_row_set *set)
     }
 }
 
-/* The scored rows of a trunk; a donor has one, which is not used. */
-static int32_t n_scored(const struct ko_plan *plan, const struct ko_wave *wave, int32_t prompt)
+/* The scored rows of a prompt's runs; a donor has one, which is not used. */
+static int32_t n_last_of(const struct ko_plan *plan, const struct ko_wave *wave, int32_t prompt)
 {
     const struct ko_prompt *p = ko_plan_prompt(plan, wave->model, wave->fact[prompt]);
-    return prompt < wave->n_results ? ko_prompt_n_scored(p) : 1;
+    return prompt < wave->n_results ? ko_prompt_n_last(p, ko_wave_sequence(wave, prompt)) : 1;
 }
 
-/* Sets where the scored rows of each run begin in the list of last rows, and its length. */
+/* The scored tokens of a prompt's runs; a donor has one, which is not used. */
+static int32_t n_scored_of(const struct ko_plan *plan, const struct ko_wave *wave, int32_t prompt)
+{
+    const struct ko_prompt *p = ko_plan_prompt(plan, wave->model, wave->fact[prompt]);
+    return prompt < wave->n_results ? ko_prompt_n_entries(p, ko_wave_sequence(wave, prompt)) : 1;
+}
+
+static int32_t prompt_of_run(const struct ko_wave *wave, int32_t run)
+{
+    return run < wave->n_prompts ? run : wave->branch[run - wave->n_prompts].prompt;
+}
+
+/* Sets where the scored rows and tokens of each run begin in their lists, and the lists' lengths. */
 static void count_last_rows(const struct ko_plan *plan, const struct ko_wave *wave,
                             struct ko_row_set *set)
 {
-    set->n_last = 0;
+    set->n_last = set->n_scored = 0;
     for (int32_t k = 0; k < wave->n_prompts + wave->n_branches; k++) {
-        const int32_t branch = k - wave->n_prompts;
         set->first_last[k] = set->n_last;
-        set->n_last += n_scored(plan, wave, branch < 0 ? k : wave->branch[branch].prompt);
+        set->first_scored[k] = set->n_scored;
+        set->n_last += n_last_of(plan, wave, prompt_of_run(wave, k));
+        set->n_scored += n_scored_of(plan, wave, prompt_of_run(wave, k));
     }
 }
 
@@ -196,18 +211,52 @@ static void find_last_rows(const struct ko_plan *plan, const struct ko_wave *wav
                            struct ko_row_set *set)
 {
     for (int32_t k = 0; k < wave->n_prompts + wave->n_branches; k++) {
-        const int32_t branch = k - wave->n_prompts;
-        const int32_t p = branch < 0 ? k : wave->branch[branch].prompt;
-        const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, wave->fact[p]);
-        const int32_t n = n_scored(plan, wave, p);
+        const int32_t branch = k - wave->n_prompts, p = prompt_of_run(wave, k);
+        const int32_t n = n_last_of(plan, wave, p);
         const int32_t end = branch < 0
                                 ? set->per_prompt[p] + set->per_prompt[wave->n_prompts + p]
                                 : wave->branch[branch].first_row + wave->branch[branch].n_rows;
-        for (int32_t i = 0, at = set->first_last[k]; i < n; i++, at++) {
-            set->last[at] = end - n + i;
-            set->clean[at] = set->first_last[p] + i;
-            set->target[at] = ko_prompt_scored(prompt, i);
-            set->foil[at] = prompt->foil;
+        for (int32_t i = 0; i < n; i++) {
+            set->last[set->first_last[k] + i] = end - n + i;
+        }
+    }
+}
+
+/* Sets scored token `at`: the i-th token of a choice in the run. The clean row of all choices is that
+   of the trunk's first token in the row. */
+static void set_scored(struct ko_row_set *set, int32_t run, int32_t prompt, int32_t i, int32_t at,
+                       int32_t token, int32_t foil)
+{
+    const int32_t row = set->first_last[prompt] + i;
+    int32_t clean = set->first_scored[prompt];
+    set->source[at] = set->first_last[run] + i;
+    while (set->source[clean] != row) {
+        clean++; /* at the latest to `at`, where the run is the trunk */
+    }
+    set->clean[at] = clean;
+    set->target[at] = token;
+    set->foil[at] = foil;
+}
+
+/* Trunks come before branches, so the clean rows of a branch are known. */
+static void list_scored(const struct ko_plan *plan, const struct ko_wave *wave,
+                        struct ko_row_set *set)
+{
+    for (int32_t k = 0; k < wave->n_prompts + wave->n_branches; k++) {
+        const int32_t p = prompt_of_run(wave, k);
+        const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, wave->fact[p]);
+        int32_t at = set->first_scored[k];
+        if (p >= wave->n_results) {
+            set_scored(set, k, p, 0, at, prompt->target, prompt->foil);
+            continue;
+        }
+        for (int32_t c = 0; c < ko_prompt_n_choices(prompt); c++) {
+            if (ko_prompt_choice_sequence(prompt, c) != ko_wave_sequence(wave, p)) {
+                continue;
+            }
+            for (int32_t i = 0; i < ko_prompt_choice_length(prompt, c); i++, at++) {
+                set_scored(set, k, p, i, at, ko_prompt_choice_token(prompt, c, i), prompt->foil);
+            }
         }
     }
 }
@@ -240,6 +289,7 @@ enum ko_code ko_row_set_build(const struct ko_plan *plan, const struct ko_wave *
     }
     count_stages(&set);
     find_last_rows(plan, wave, &set);
+    list_scored(plan, wave, &set);
     *out = set;
     return KO_OK;
 }

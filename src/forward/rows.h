@@ -26,9 +26,14 @@ struct ko_row_set {
     /* [n_prompts + n_branches] where the scored rows of each prompt's trunk, then of each branch,
        begin in `last` */
     int32_t *first_last;
-    int32_t n_last; /* all of them: one for each token of an answer that is scored */
+    int32_t n_last; /* all of them: one for each token of the longest answer */
     int32_t *last;  /* [n_last] row numbers */
-    int32_t *clean, *target, *foil; /* [n_last], as ko_unembed wants them */
+    /* [n_prompts + n_branches] where the scored tokens of each of these runs begin. They are the
+       tokens of the choices in the run's sequence, one choice after the other. */
+    int32_t *first_scored;
+    int32_t n_scored;
+    /* [n_scored] as ko_unembed wants them; `source` is an index in `last` */
+    int32_t *source, *clean, *target, *foil;
     struct ko_given_rows *given;    /* [n_given] */
     int32_t n_given;
     int32_t

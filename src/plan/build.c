@@ -46,9 +46,10 @@ static enum ko_code copy_or_null(const char *text, char **out, struct ko_error *
 static enum ko_code copy_fact(const struct ko_fact *fact, struct ko_plan_fact *out,
                               struct ko_error *err)
 {
-    const char *from[] = {fact->id,     fact->text, fact->subject,
-                          fact->target, fact->foil, fact->relation};
-    char **to[] = {&out->id, &out->text, &out->subject, &out->target, &out->foil, &out->relation};
+    const char *from[] = {fact->id,   fact->text,     fact->subject, fact->target,
+                          fact->foil, fact->relation, fact->targets, fact->options};
+    char **to[] = {&out->id,   &out->text,     &out->subject, &out->target,
+                   &out->foil, &out->relation, &out->targets, &out->options};
     enum ko_code code = KO_OK;
     for (size_t i = 0; code == KO_OK && i < sizeof from / sizeof from[0]; i++) {
         code = copy_or_null(from[i], to[i], err);
@@ -182,6 +183,20 @@ static bool any_foil(const struct ko_plan *plan)
     return false;
 }
 
+/* The most choices of any fact with a choice of the kind; 0: there is none. */
+static int32_t most_choices(const struct ko_plan_builder *builder, uint8_t kind)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < builder->n_files; i++) {
+        for (size_t f = 0; f < builder->facts[i].n; f++) {
+            const struct ko_fact *fact = &builder->facts[i].fact[f];
+            const bool counts = fact->n_choices > 0 && (fact->choice[0].kind & kind);
+            n = counts && fact->n_choices > n ? fact->n_choices : n;
+        }
+    }
+    return (int32_t)n;
+}
+
 /* The most scored tokens of any runnable prompt; 0: answers are not scored as a whole. */
 static int32_t longest_answer(const struct ko_plan *plan)
 {
@@ -189,8 +204,8 @@ static int32_t longest_answer(const struct ko_plan *plan)
     int32_t n = plan->score == KO_SCORE_WHOLE_ANSWER;
     for (size_t i = 0; n > 0 && i < n_prompts; i++) {
         const struct ko_prompt *prompt = &plan->prompt[i];
-        if (prompt->reason == KO_RUNNABLE && ko_prompt_n_scored(prompt) > n) {
-            n = ko_prompt_n_scored(prompt);
+        if (prompt->reason == KO_RUNNABLE && ko_prompt_longest_answer(prompt) > n) {
+            n = ko_prompt_longest_answer(prompt);
         }
     }
     return n;
@@ -202,6 +217,8 @@ enum ko_code ko_plan_build_facts(struct ko_plan_builder *builder)
     if (code == KO_OK) {
         builder->plan->has_foils = any_foil(builder->plan);
         builder->plan->n_answer_tokens = longest_answer(builder->plan);
+        builder->plan->n_choices = most_choices(builder, KO_CHOICE_RIGHT | KO_CHOICE_OPTION);
+        builder->plan->n_options = most_choices(builder, KO_CHOICE_OPTION);
         code = check_ids(builder);
     }
     return code;

@@ -124,12 +124,22 @@ static size_t n_pairs(const struct ko_plan *plan)
 static void pack_embeddings(const struct ko_plan *plan, bool paths, struct ko_bytes *to)
 {
     const size_t n = plan->embeddings.n;
-    ko_put_int(to, plan->has_foils + (n > 0 ? KO_EMBEDDINGS_UNIT : 0));
+    ko_put_int(to, plan->has_foils + (n > 0 ? KO_EMBEDDINGS_UNIT : 0) +
+                       KO_CHOICES_UNIT * (int64_t)plan->n_choices);
     if (n > 0 && paths) {
         ko_put_int(to, (int64_t)n);
         for (size_t i = 0; i < n; i++) {
             ko_put_string(to, plan->embeddings.item[i]);
         }
+    }
+}
+
+static void pack_choices(const struct ko_plan *plan, struct ko_bytes *to)
+{
+    ko_put_int(to, plan->n_options);
+    for (int32_t i = 0; i < plan->n_facts; i++) {
+        ko_put_string(to, plan->fact[i].targets);
+        ko_put_string(to, plan->fact[i].options);
     }
 }
 
@@ -153,6 +163,9 @@ static void pack_plan(const struct ko_plan *plan, bool paths, struct ko_bytes *t
         ko_prompt_pack(&plan->prompt[i], to);
     }
     pack_embeddings(plan, paths, to);
+    if (plan->n_choices > 0) {
+        pack_choices(plan, to);
+    }
     ko_put_int(to, plan->score + KO_ANSWER_ROWS_UNIT * (int64_t)plan->answer_rows);
     if (plan->score == KO_SCORE_WHOLE_ANSWER) {
         ko_put_int(to, plan->n_answer_tokens);

@@ -29,6 +29,8 @@ static void fact_free(struct ko_plan_fact *fact)
     free(fact->target);
     free(fact->foil);
     free(fact->relation);
+    free(fact->targets);
+    free(fact->options);
 }
 
 static void block_free(struct ko_plan_block *block)

@@ -73,6 +73,9 @@ struct ko_plan_model {
 /* A fact of the evaluation axis. */
 struct ko_plan_fact {
     char *id, *text, *subject, *target, *foil, *relation; /* foil and relation may be NULL */
+    /* The right answers and the options as JSON lists. NULL: there is one right answer, there are no
+       options. */
+    char *targets, *options;
 };
 
 struct ko_plan_route {
@@ -115,6 +118,8 @@ struct ko_plan {
        prompt that can be run (of a shard: of the whole plan). Otherwise 0. */
     enum ko_answer_rows answer_rows;
     int32_t n_answer_tokens;
+    /* The most choices of any fact, and the most options (of a shard: of the whole plan). 0: no fact has several right answers or options; no fact has options. */
+    int32_t n_choices, n_options;
 
     /* [n_routes] in order of first use. The axes route and heat_route hold its two kinds. */
     struct ko_plan_route *route;

@@ -39,6 +39,14 @@
     X(ANSWER_LOGPROB, logprob, FLOAT, "nats", "log-probability of a token of the answer, given those before it", __VA_ARGS__) \
     X(ANSWER_RANK, rank, INT, NULL, "1 + tokens with a strictly greater logit than a token of the answer", __VA_ARGS__)
 
+/* What a cube with several right answers or options stores besides for each cell or clean run: the members of struct
+   ko_choice_metrics. X(FIELD, name, TYPE, WHEN, units, long name, ...). WHEN: SEVERAL (cubes with several right answers
+   or options) or OPTIONS (cubes with options). */
+#define KO_CHOICE_METRICS(X, ...) \
+    X(SUM_LOGPROB, sum_logprob, FLOAT, SEVERAL, "nats", "log of the summed probability of the right answers", __VA_ARGS__) \
+    X(OPTION_RANK, option_rank, INT, OPTIONS, NULL, "1 + options that are more probable than the right one", __VA_ARGS__) \
+    X(CORRECT, correct, INT, SEVERAL, NULL, "1: the model gives a right answer, 0: it gives another", __VA_ARGS__)
+
 /* clang-format on */
 
 /* The C type of a TYPE, and its value where there is none. */
@@ -66,7 +74,14 @@ static inline size_t ko_stored_metrics_bytes(bool foils)
     return bytes;
 }
 
-/* One token of an answer. */
+/* Of several right answers or options. */
+struct ko_choice_metrics {
+#define X(FIELD, name, TYPE, ...) KO_METRIC_C_##TYPE name;
+    KO_CHOICE_METRICS(X, )
+#undef X
+};
+
+/* One token of an answer, or all tokens of a choice. */
 struct ko_answer_metrics {
 #define X(FIELD, name, TYPE, ...) KO_METRIC_C_##TYPE name;
     KO_ANSWER_METRICS(X, )

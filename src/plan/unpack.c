@@ -305,13 +305,33 @@ static enum ko_code get_embeddings(struct ko_bytes *from, struct ko_plan *plan,
                                    struct ko_error *err)
 {
     const int32_t flags = get_int(from);
-    const int32_t n = flags >= KO_EMBEDDINGS_UNIT ? get_int(from) : 0;
+    from->broken |= flags < 0;
+    const bool has = !from->broken && flags % KO_CHOICES_UNIT >= KO_EMBEDDINGS_UNIT;
+    const int32_t n = has ? get_int(from) : 0;
     enum ko_code code = KO_OK;
+    plan->n_choices = from->broken ? 0 : flags / KO_CHOICES_UNIT;
     plan->has_foils = flags % KO_EMBEDDINGS_UNIT != 0;
     for (int32_t i = 0; code == KO_OK && i < n && !from->broken; i++) {
         char *path = ko_get_string(from, err);
         code = path ? ko_strings_add(&plan->embeddings, path, err) : KO_E_FAILED;
         free(path);
+    }
+    return code;
+}
+
+/* The options and the lists of all facts. */
+static enum ko_code get_choices(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    plan->n_options = plan->n_choices > 0 ? get_int(from) : 0;
+    from->broken |= plan->n_options < 0 || plan->n_options > plan->n_choices;
+    for (int32_t i = 0; code == KO_OK && plan->n_choices > 0 && i < plan->n_facts; i++) {
+        char **texts[] = {&plan->fact[i].targets, &plan->fact[i].options};
+        code = get_texts(from, texts, 2, err);
+    }
+    /* What is allocated for each prompt follows from the plan's number. */
+    for (size_t i = 0; i < n_pairs(plan); i++) {
+        from->broken |= plan->prompt && plan->prompt[i].choices.n > plan->n_choices;
     }
     return code;
 }
@@ -365,6 +385,9 @@ static enum ko_code get_plan(struct ko_bytes *from, struct ko_plan *plan, struct
     }
     if (code == KO_OK) {
         code = get_embeddings(from, plan, err);
+    }
+    if (code == KO_OK) {
+        code = get_choices(from, plan, err);
     }
     if (code == KO_OK) {
         get_score(from, plan);

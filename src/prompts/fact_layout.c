@@ -7,13 +7,14 @@
 #include <strings.h>
 
 static const struct ko_fact_layout plain = {
-    {"id", "prompt", "subject", "target", "foil", "relation"}};
+    {"id", "prompt", "subject", "target", "foil", "relation"}, {"targets", "options"}};
 static const struct ko_fact_layout tracing = {
-    {"case_id", "prompt", "subject", "target_true", "target_false", "relation_id"}};
+    {"case_id", "prompt", "subject", "target_true", "target_false", "relation_id"}, {NULL}};
 static const struct ko_fact_layout known = {
-    {"known_id", "prompt", "subject", "attribute", NULL, "relation_id"}};
+    {"known_id", "prompt", "subject", "attribute", NULL, "relation_id"}, {NULL}};
 /* PopQA (Mallen et al. 2023) */
-static const struct ko_fact_layout popqa = {{"id", "question", "subj", "obj", NULL, "prop"}};
+static const struct ko_fact_layout popqa = {{"id", "question", "subj", "obj", NULL, "prop"},
+                                            {"possible_answers", NULL}};
 static const struct ko_fact_layout *const layouts[] = {&plain, &tracing, &known, &popqa};
 enum { N_LAYOUTS = sizeof layouts / sizeof layouts[0] };
 

@@ -18,12 +18,16 @@ enum ko_fact_column {
     KO_FACT_COLUMNS
 };
 
+/* The columns that hold lists of texts. */
+enum ko_fact_list { KO_FACT_TARGETS, KO_FACT_OPTIONS, KO_FACT_LISTS };
+
 /* The columns before this one are required, except the id. */
 enum { KO_FACT_REQUIRED = KO_FACT_FOIL };
 
 /* The name of each column: a key of a JSON record, or a name in the CSV header. */
 struct ko_fact_layout {
     const char *column[KO_FACT_COLUMNS]; /* NULL: the layout has no such column */
+    const char *list[KO_FACT_LISTS];     /* likewise */
 };
 
 /* The layout of a record or header with these names: plain (id, prompt, subject, target),

@@ -9,12 +9,20 @@
 
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/prompts/answers/choice.h"
 
 enum {
     KO_FACTS = 1 << 20,           /* prompts in a file */
     KO_FACT_BYTES = 1 << 20,      /* of a prompt, and of each other text of a fact */
     KO_FACT_SPAN_NAMES = 1 << 10, /* different span names in a file */
     KO_FACT_POSITIONS = 1 << 15,  /* the end of a span in positions: the most tokens of a prompt */
+    KO_FACT_CHOICES = 1 << 8,     /* right answers and options of a prompt */
+};
+
+/* One of several right answers, or an option. */
+struct ko_fact_choice {
+    char *text;   /* trimmed */
+    uint8_t kind; /* KO_CHOICE_RIGHT, KO_CHOICE_OPTION or both */
 };
 
 /* A run of a named span. A span of several runs is in the list with each, in order. */
@@ -44,6 +52,13 @@ struct ko_fact {
     char *target;   /* as in the file */
     char *foil;     /* NULL where there is none */
     char *relation; /* NULL where there is none */
+    /* The options in the order of the file, some of them right; without options the right answers,
+       the target first. 0: the target is the only answer. Texts differ. */
+    struct ko_fact_choice *choice;
+    size_t n_choices;
+    /* The right answers and the options as JSON lists; NULL where there is one right answer, and
+       where there are no options. */
+    char *targets, *options;
     struct ko_named_span *span;
     size_t n_spans;
     struct ko_fact_embedded *embedded; /* NULL: the prompt is its text; owned */
@@ -63,10 +78,13 @@ struct ko_facts {
    - JSON Lines, a JSON array or CSV (header line) with prompt, subject, target, optionally id,
      relation, foil, and in JSON spans ({"verb": [12, 17]}, in characters) and token_spans
      ({"image": [5, 581], "frame": [[5, 149], [149, 293]]}, in positions of tokens);
+     `targets`, a list of right answers, may stand beside or in place of `target`; `options` is a
+     list of answers that the right ones are in. A CSV field has such a list as JSON text;
    - the same in the columns of counterfact-tracing: prompt, subject, target_true, target_false,
      relation_id, optionally case_id; or of known_1000.json: subject, attribute, prompt,
      relation_id, optionally known_id (target = attribute);
-   - PopQA's columns: question, subj, obj, prop, optionally id;
+   - PopQA's columns: question, subj, obj, prop, optionally id and possible_answers, a list of right
+     answers or its JSON text;
    - tab-separated values with a header line, in any of these columns;
    - ROME's counterfact.json: a JSON array of {case_id, requested_rewrite: {prompt: "{} template",
      subject, target_true: {str}, target_new: {str}, relation_id}};
@@ -77,10 +95,13 @@ struct ko_facts {
    position_ids.
    Other columns are ignored. An object may span several lines; {"data": [...]} is read as its list.
    If no record has an id, the ids are the records' numbers, from 0. KO_E_INPUT "FILE:LINE: ..." for a
-   missing key, a wrong type, a duplicate key, invalid UTF-8, a NUL character, or a duplicate id
-   (names both lines). Free with ko_facts_free. */
+   missing key, a wrong type, a duplicate key, an empty list of answers or options, equal options, a
+   right answer that is not an option, invalid UTF-8, a NUL character, or a duplicate id (names both
+   lines). Free with ko_facts_free. */
 KO_MUST_CHECK enum ko_code ko_facts_read(const char *file, struct ko_facts *out,
                                          struct ko_error *err);
+/* Whether choice k is the fact's target. */
+bool ko_fact_is_target(const struct ko_fact *fact, size_t k);
 void ko_facts_free(struct ko_facts *facts); /* leaves {0} */
 
 #endif

@@ -126,12 +126,31 @@ static enum ko_code check_separator(const struct csv *csv, const struct ko_strin
     return KO_OK;
 }
 
-/* place: the index of each column, -1 if the header does not have it. */
+/* Which field of a record holds which value: the index of each column, -1 if the header does not
+   have it. */
+struct places {
+    ptrdiff_t column[KO_FACT_COLUMNS], list[KO_FACT_LISTS];
+    const char *targets; /* name of the column with the right answers */
+};
+
+static enum ko_code check_twice(const struct ko_strings *header, ptrdiff_t place, const char *where,
+                                struct ko_error *err)
+{
+    for (size_t k = 0; place >= 0 && k < header->n; k++) {
+        if ((ptrdiff_t)k != place && strcmp(header->item[k], header->item[place]) == 0) {
+            return ko_fail(err, KO_E_INPUT, "%s: column '%s' comes twice", where,
+                           header->item[place]);
+        }
+    }
+    return KO_OK;
+}
+
 static enum ko_code read_header(const struct csv *csv, const struct ko_strings *header, int line,
-                                ptrdiff_t place[KO_FACT_COLUMNS], struct ko_strings *notes,
+                                struct places *places, struct ko_strings *notes,
                                 struct ko_error *err)
 {
     const struct ko_fact_layout layout = ko_fact_layout_of(header);
+    ptrdiff_t *place = places->column;
     char where[KO_ERROR_TEXT];
     bool any = layout.column[KO_FACT_ID] != NULL;
     enum ko_code code = check_separator(csv, header, line, err);
@@ -142,6 +161,10 @@ static enum ko_code read_header(const struct csv *csv, const struct ko_strings *
         place[i] = layout.column[i] ? ko_strings_find(header, layout.column[i]) : -1;
         any = any || place[i] >= 0;
     }
+    for (size_t i = 0; i < KO_FACT_LISTS; i++) {
+        places->list[i] = layout.list[i] ? ko_strings_find(header, layout.list[i]) : -1;
+    }
+    places->targets = layout.list[KO_FACT_TARGETS];
     if (!any) {
         return ko_fail(err, KO_E_INPUT,
                        "%s:%d: neither JSON nor a CSV header: it has none of the columns id, "
@@ -149,44 +172,78 @@ static enum ko_code read_header(const struct csv *csv, const struct ko_strings *
                        csv->file, line);
     }
     (void)snprintf(where, sizeof where, "%s:%d", csv->file, line);
-    for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
-        if (i != KO_FACT_ID && i < KO_FACT_REQUIRED && place[i] < 0) {
+    for (size_t i = 0; code == KO_OK && i < KO_FACT_COLUMNS; i++) {
+        const bool listed = i == KO_FACT_TARGET && places->list[KO_FACT_TARGETS] >= 0;
+        if (i != KO_FACT_ID && i < KO_FACT_REQUIRED && place[i] < 0 && !listed) {
             return ko_fact_missing(header, layout.column[i], "column", where, err);
         }
-        for (size_t k = 0; place[i] >= 0 && k < header->n; k++) {
-            if ((ptrdiff_t)k != place[i] && strcmp(header->item[k], layout.column[i]) == 0) {
-                return ko_fail(err, KO_E_INPUT, "%s: column '%s' comes twice", where,
-                               layout.column[i]);
-            }
-        }
+        code = check_twice(header, place[i], where, err);
     }
-    return ko_fact_note_names(header, &layout, notes, err);
+    for (size_t i = 0; code == KO_OK && i < KO_FACT_LISTS; i++) {
+        code = check_twice(header, places->list[i], where, err);
+    }
+    return code == KO_OK ? ko_fact_note_names(header, &layout, notes, err) : code;
+}
+
+static const char *field_at(const struct ko_strings *fields, ptrdiff_t place)
+{
+    return place >= 0 ? fields->item[place] : NULL;
+}
+
+static enum ko_code add_fact(struct ko_facts_reader *reader, const struct ko_strings *fields,
+                             const struct places *places, int line, struct ko_error *err)
+{
+    static const char *const key[KO_FACT_LISTS] = {"targets", "options"};
+    const char *value[KO_FACT_COLUMNS];
+    json_object *list[KO_FACT_LISTS] = {NULL};
+    char where[KO_ERROR_TEXT];
+    enum ko_code code = KO_OK;
+    (void)snprintf(where, sizeof where, "%s:%d", reader->facts->file, line);
+    for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
+        value[i] = field_at(fields, places->column[i]);
+    }
+    for (size_t i = 0; code == KO_OK && i < KO_FACT_LISTS; i++) {
+        code = ko_fact_parse_list(field_at(fields, places->list[i]),
+                                  i == KO_FACT_TARGETS ? places->targets : key[i], where, &list[i],
+                                  err);
+    }
+    if (!value[KO_FACT_TARGET]) { /* then there is a column of right answers */
+        value[KO_FACT_TARGET] = ko_fact_first_target(list[KO_FACT_TARGETS]);
+        value[KO_FACT_TARGET] = value[KO_FACT_TARGET] ? value[KO_FACT_TARGET] : "";
+    }
+    if (code == KO_OK) {
+        code = ko_facts_add(reader, value, line, err);
+    }
+    if (code == KO_OK) {
+        code = ko_fact_set_choices(reader->facts, list[KO_FACT_TARGETS], list[KO_FACT_OPTIONS],
+                                   places->targets, where, err);
+    }
+    for (size_t i = 0; i < KO_FACT_LISTS; i++) {
+        json_object_put(list[i]);
+    }
+    return code;
 }
 
 enum ko_code ko_facts_read_csv(struct ko_facts_reader *reader, const char *bytes, size_t n,
                                struct ko_error *err)
 {
     struct csv csv = {reader->facts->file, bytes, n, 0, 1, find_separator(bytes, n)};
-    ptrdiff_t place[KO_FACT_COLUMNS];
+    struct places places = {0};
     size_t n_columns = 0;
     enum ko_code code = KO_OK;
     while (code == KO_OK && csv.at < csv.n) {
         struct ko_strings fields = {0};
-        const char *value[KO_FACT_COLUMNS] = {NULL};
         int line = 0;
         code = read_record(&csv, &fields, &line, err);
         bool blank = fields.n == 1 && !*fields.item[0];
         if (code == KO_OK && !blank && n_columns == 0) {
-            code = read_header(&csv, &fields, line, place, &reader->facts->notes, err);
+            code = read_header(&csv, &fields, line, &places, &reader->facts->notes, err);
             n_columns = fields.n;
         } else if (code == KO_OK && !blank && fields.n != n_columns) {
             code = ko_fail(err, KO_E_INPUT, "%s:%d: %zu fields, but the header has %zu", csv.file,
                            line, fields.n, n_columns);
         } else if (code == KO_OK && !blank) {
-            for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
-                value[i] = place[i] >= 0 ? fields.item[place[i]] : NULL;
-            }
-            code = ko_facts_add(reader, value, line, err);
+            code = add_fact(reader, &fields, &places, line, err);
         }
         ko_strings_free(&fields);
     }

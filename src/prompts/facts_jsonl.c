@@ -51,9 +51,10 @@ static enum ko_code list_keys(json_object *record, struct ko_strings *keys, stru
     return KO_OK;
 }
 
-/* The values in the columns of the layout; borrowed from the record. */
+/* The values in the columns of the layout; borrowed from the record. first_target stands in place of
+   a missing target. */
 static enum ko_code read_values(json_object *record, const struct ko_strings *keys,
-                                const struct ko_fact_layout *layout,
+                                const struct ko_fact_layout *layout, const char *first_target,
                                 const char *value[KO_FACT_COLUMNS], const char *where,
                                 struct ko_error *err)
 {
@@ -63,6 +64,7 @@ static enum ko_code read_values(json_object *record, const struct ko_strings *ke
         if (code != KO_OK) {
             return code;
         }
+        value[i] = !value[i] && i == KO_FACT_TARGET ? first_target : value[i];
         if (!value[i] && i != KO_FACT_ID && i < KO_FACT_REQUIRED) {
             return ko_fact_missing(keys, layout->column[i], "key", where, err);
         }
@@ -70,11 +72,51 @@ static enum ko_code read_values(json_object *record, const struct ko_strings *ke
     return KO_OK;
 }
 
+/* The list under a key, whose value may be its JSON text; *out NULL: there is none. The caller puts
+   it. */
+static enum ko_code read_list(json_object *record, const char *key, json_object **out,
+                              const char *where, struct ko_error *err)
+{
+    json_object *value = key ? ko_json_get(record, key) : NULL;
+    if (json_object_is_type(value, json_type_string)) {
+        return ko_fact_parse_list(json_object_get_string(value), key, where, out, err);
+    }
+    *out = json_object_get(value);
+    return KO_OK;
+}
+
+/* Adds the fact of a record with its answers and options. */
+static enum ko_code add_fact(struct ko_facts_reader *reader, json_object *record,
+                             const struct ko_strings *keys, const struct ko_fact_layout *layout,
+                             const struct ko_fact_place *place, struct ko_error *err)
+{
+    const char *value[KO_FACT_COLUMNS] = {NULL};
+    json_object *list[KO_FACT_LISTS] = {NULL};
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; code == KO_OK && i < KO_FACT_LISTS; i++) {
+        code = read_list(record, layout->list[i], &list[i], place->where, err);
+    }
+    if (code == KO_OK) {
+        code = read_values(record, keys, layout, ko_fact_first_target(list[KO_FACT_TARGETS]), value,
+                           place->where, err);
+    }
+    if (code == KO_OK) {
+        code = ko_facts_add(reader, value, place->line, err);
+    }
+    if (code == KO_OK) {
+        code = ko_fact_set_choices(reader->facts, list[KO_FACT_TARGETS], list[KO_FACT_OPTIONS],
+                                   layout->list[KO_FACT_TARGETS], place->where, err);
+    }
+    for (size_t i = 0; i < KO_FACT_LISTS; i++) {
+        json_object_put(list[i]);
+    }
+    return code;
+}
+
 enum ko_code ko_facts_add_record(struct ko_facts_reader *reader, json_object *record, int line,
                                  struct ko_error *err)
 {
     char where[KO_ERROR_TEXT];
-    const char *value[KO_FACT_COLUMNS] = {NULL};
     struct ko_strings keys = {0};
     (void)snprintf(where, sizeof where, "%s:%d", reader->facts->file, line);
     if (!json_object_is_type(record, json_type_object)) {
@@ -93,10 +135,8 @@ enum ko_code ko_facts_add_record(struct ko_facts_reader *reader, json_object *re
     enum ko_code code = list_keys(record, &keys, err);
     const struct ko_fact_layout layout = ko_fact_layout_of(&keys);
     if (code == KO_OK) {
-        code = read_values(record, &keys, &layout, value, where, err);
-    }
-    if (code == KO_OK) {
-        code = ko_facts_add(reader, value, line, err);
+        const struct ko_fact_place place = {where, line};
+        code = add_fact(reader, record, &keys, &layout, &place, err);
     }
     if (code == KO_OK) {
         code = ko_fact_note_names(&keys, &layout, &reader->facts->notes, err);

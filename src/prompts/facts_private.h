@@ -13,6 +13,12 @@ struct ko_facts_reader {
     size_t capacity;
 };
 
+/* Where a record is. */
+struct ko_fact_place {
+    const char *where; /* "FILE:LINE", for errors */
+    int line;
+};
+
 /* Adds a fact with copies of the values. NULL: the column is absent; an empty optional value counts
    as absent. Without an id, the fact's number is its id; either all facts of a file have ids or no
    fact has. */
@@ -43,6 +49,17 @@ void ko_fact_embedded_free(struct ko_fact_embedded *embedded);
 /* Adds the spans of a record, in characters (`spans`) and in positions (`token_spans`). */
 KO_MUST_CHECK enum ko_code ko_fact_read_spans(struct ko_fact *fact, json_object *record,
                                               const char *where, struct ko_error *err);
+/* Sets the choices of the last fact from lists of texts; either may be NULL. A text in place of a
+   list is its JSON. key: the name of the right answers' key or column, for errors. */
+KO_MUST_CHECK enum ko_code ko_fact_set_choices(struct ko_facts *facts, json_object *targets,
+                                               json_object *options, const char *key,
+                                               const char *where, struct ko_error *err);
+/* The first text of a list of right answers, which stands in place of a missing target; "" where it
+   has none, which ko_fact_set_choices refuses. NULL: there is no list. Borrowed from the list. */
+const char *ko_fact_first_target(json_object *targets);
+/* The list that a JSON text holds; *out NULL for an empty text. The caller puts it. */
+KO_MUST_CHECK enum ko_code ko_fact_parse_list(const char *text, const char *key, const char *where,
+                                              json_object **out, struct ko_error *err);
 /* The string under a key, or with `number` a number's decimal text; NULL if the key is absent.
    Borrowed from the record. KO_E_INPUT for a number that its text would not give exactly (beyond 64
    bits, NaN). */

@@ -10,6 +10,7 @@
 
 #include "src/base/memory.h"
 #include "src/base/utf8.h"
+#include "src/prompts/prompt_answers.h"
 #include "src/prompts/prompt_place.h"
 #include "src/tokenizer/text/unicode.h"
 
@@ -187,123 +188,6 @@ static enum ko_code place_spans(const struct ko_fact *fact, const struct reading
     return KO_OK;
 }
 
-enum ko_reason ko_prompt_check_limits(const struct ko_audit *audit, const struct ko_prompt *p)
-{
-    if (p->n_tokens > KO_PROMPT_TOKENS ||
-        (audit->max_tokens > 0 && p->n_tokens > audit->max_tokens)) {
-        return KO_PROMPT_TOO_LONG;
-    }
-    for (int32_t i = 0; i < p->n_tokens; i++) {
-        if (p->token[i] >= audit->vocabulary) {
-            return KO_TOKEN_OUTSIDE_VOCABULARY;
-        }
-    }
-    return KO_RUNNABLE;
-}
-
-/* Appends tokens of the answer to the prompt's. */
-static enum ko_code append_tokens(struct ko_prompt *p, const int32_t *token, int32_t n,
-                                  struct ko_error *err)
-{
-    const size_t before = (size_t)p->n_tokens, after = before + (size_t)n;
-    int32_t *tokens = ko_new(after, sizeof *tokens, err);
-    uint8_t *in_subject = ko_new(after, sizeof *in_subject, err);
-    if (!tokens || !in_subject) {
-        free(tokens);
-        free(in_subject);
-        return KO_E_MEMORY;
-    }
-    memcpy(tokens, p->token, before * sizeof *tokens);
-    memcpy(tokens + before, token, (size_t)n * sizeof *tokens);
-    memcpy(in_subject, p->in_subject, before);
-    free(p->token);
-    free(p->in_subject);
-    p->token = tokens;
-    p->in_subject = in_subject;
-    p->n_tokens = (int32_t)after;
-    p->n_appended = n;
-    return KO_OK;
-}
-
-/* Sets all tokens of the answer as scored ones, or the reason why they cannot be run. */
-static enum ko_code place_whole(const struct ko_audit *audit, const struct ko_answer *answer,
-                                struct ko_prompt *p, struct ko_error *err)
-{
-    const int64_t n_rows = (int64_t)p->n_tokens + answer->n - 1;
-    for (int32_t k = 0; k < answer->n; k++) {
-        if (answer->token[k] >= audit->vocabulary) {
-            p->reason = KO_TOKEN_OUTSIDE_VOCABULARY;
-            return KO_OK;
-        }
-    }
-    if (n_rows > KO_PROMPT_TOKENS || (audit->max_tokens > 0 && n_rows > audit->max_tokens)) {
-        p->reason = KO_ANSWER_TOO_LONG;
-        return KO_OK;
-    }
-    const size_t n_rest = (size_t)answer->n - 1;
-    p->rest = ko_new(n_rest, sizeof *p->rest, err);
-    if (!p->rest) {
-        return KO_E_MEMORY;
-    }
-    memcpy(p->rest, answer->token + 1, n_rest * sizeof *p->rest);
-    p->n_rest = (int32_t)n_rest;
-    p->target = answer->token[0];
-    return KO_OK;
-}
-
-enum ko_code ko_prompt_place_answer(const struct ko_audit *audit, const struct ko_answer *answer,
-                                    struct ko_prompt *p, struct ko_error *err)
-{
-    const bool raw = audit->score == KO_SCORE_RAW_FIRST_TOKEN;
-    p->reason = answer->reason;
-    if (p->reason != KO_RUNNABLE) {
-        return KO_OK;
-    }
-    if (audit->score == KO_SCORE_WHOLE_ANSWER) {
-        return place_whole(audit, answer, p, err);
-    }
-    if (!raw &&
-        (answer->text < 0 || (answer->n_blank > 0 && audit->score != KO_SCORE_FIRST_TEXT))) {
-        p->reason = KO_TARGET_BLANK;
-        return KO_OK;
-    }
-    if (!raw && answer->n_blank > 0) {
-        enum ko_code code = append_tokens(p, answer->token, answer->n_blank, err);
-        if (code != KO_OK) {
-            return code;
-        }
-        p->reason = ko_prompt_check_limits(audit, p);
-    }
-    p->target = raw ? ko_answer_first(answer) : answer->text;
-    p->target_blank = raw && answer->n_blank > 0;
-    if (p->reason == KO_RUNNABLE && p->target >= audit->vocabulary) {
-        p->reason = KO_TOKEN_OUTSIDE_VOCABULARY;
-    }
-    return KO_OK;
-}
-
-static enum ko_code score_answers(const struct ko_audit *audit, const struct ko_fact *fact,
-                                  const struct reading *r, struct ko_prompt *p,
-                                  struct ko_error *err)
-{
-    struct ko_answer answer = {0}, foil = {0};
-    enum ko_code code =
-        ko_answer_find(audit->tokenizer, r->text, &r->encoding, fact->target, &answer, err);
-    if (code == KO_OK) {
-        code = ko_prompt_place_answer(audit, &answer, p, err);
-    }
-    if (code == KO_OK && p->reason == KO_RUNNABLE) {
-        code = ko_answer_find(audit->tokenizer, r->text, &r->encoding,
-                              fact->foil != NULL ? fact->foil : "", &foil, err);
-    }
-    if (code == KO_OK && p->reason == KO_RUNNABLE) {
-        p->foil_state = ko_foil_judge(audit->score, &answer, &foil, audit->vocabulary, &p->foil);
-    }
-    ko_answer_free(&answer);
-    ko_answer_free(&foil);
-    return code;
-}
-
 /* Fills in everything but the id. The prompt gets the first reason that is found. */
 static enum ko_code fill_prompt(const struct ko_audit *audit, const struct ko_fact *fact,
                                 const struct reading *r, struct ko_prompt *p, struct ko_error *err)
@@ -326,7 +210,8 @@ static enum ko_code fill_prompt(const struct ko_audit *audit, const struct ko_fa
     if (p->reason) {
         return KO_OK;
     }
-    code = score_answers(audit, fact, r, p, err);
+    const struct ko_encoded encoded = {r->text, &r->encoding};
+    code = ko_prompt_place_answers(audit, fact, &encoded, p, err);
     if (code != KO_OK || p->reason) {
         return code;
     }
@@ -372,6 +257,7 @@ enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact 
         free(p.in_subject);
         free(p.rest);
         free(p.turn);
+        ko_choices_free(&p.choices);
         p = (struct ko_prompt){
             .reason = p.reason, .id = p.id, .n_tokens = p.n_tokens, .token = p.token};
     }
@@ -389,6 +275,7 @@ void ko_prompt_free(struct ko_prompt *prompt)
     free(prompt->in_subject);
     free(prompt->rest);
     free(prompt->turn);
+    ko_choices_free(&prompt->choices);
     for (int32_t i = 0; i < prompt->n_spans; i++) {
         free(prompt->span[i].name);
     }

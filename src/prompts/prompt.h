@@ -8,9 +8,10 @@
 
 #include "src/base/bytes.h"
 #include "src/base/error.h"
-#include "src/prompts/answer.h"
+#include "src/prompts/answers/answer.h"
+#include "src/prompts/answers/choice.h"
+#include "src/prompts/answers/reason.h"
 #include "src/prompts/facts.h"
-#include "src/prompts/reason.h"
 #include "src/tokenizer/tokenizer.h"
 
 enum { KO_PROMPT_TOKENS = 1 << 15 }; /* the most per prompt; edges are counted in 32 bits */
@@ -37,6 +38,9 @@ struct ko_prompt {
     /* The last tokens: the answer's leading tokens of white space, which `first-text` puts before
        the scored token. */
     int32_t n_appended;
+    /* Several right answers, or options. The target is then the first right answer that can be
+       scored. */
+    struct ko_choices choices;
     int32_t target; /* the answer's scored token; its first one with `whole-answer` */
     /* The answer's other scored tokens, with `whole-answer` alone. The target and all of them but
        the last follow the prompt as rows of their own, which no token set knows. */
@@ -56,27 +60,78 @@ struct ko_prompt {
     int32_t n_turns;
 };
 
-/* Rows of a forward pass: T, and those of the answer. */
-static inline int32_t ko_prompt_n_rows(const struct ko_prompt *prompt)
-{
-    return prompt->n_tokens + prompt->n_rest;
-}
-/* Scored tokens of the answer. */
+/* Scored tokens of the target. */
 static inline int32_t ko_prompt_n_scored(const struct ko_prompt *prompt)
 {
     return 1 + prompt->n_rest;
 }
-/* The k-th scored token. Row n_tokens - 1 + k predicts it. */
+/* The k-th scored token of the target. */
 static inline int32_t ko_prompt_scored(const struct ko_prompt *prompt, int32_t k)
 {
     return k == 0 ? prompt->target : prompt->rest[k - 1];
 }
-/* The token of a row, [ko_prompt_n_rows]. */
-static inline int32_t ko_prompt_row_token(const struct ko_prompt *prompt, int32_t row)
+
+/* What follows sees the target alone as one choice in one sequence. */
+
+static inline int32_t ko_prompt_n_choices(const struct ko_prompt *prompt)
 {
-    return row < prompt->n_tokens ? prompt->token[row]
-                                  : ko_prompt_scored(prompt, row - prompt->n_tokens);
+    return prompt->choices.n > 0 ? prompt->choices.n : 1;
 }
+/* The bits KO_CHOICE_RIGHT and KO_CHOICE_OPTION. */
+static inline uint8_t ko_prompt_choice_kind(const struct ko_prompt *prompt, int32_t choice)
+{
+    return prompt->choices.n > 0 ? prompt->choices.item[choice].kind : (uint8_t)KO_CHOICE_RIGHT;
+}
+/* Scored tokens of a choice; 0: it is left out. */
+static inline int32_t ko_prompt_choice_length(const struct ko_prompt *prompt, int32_t choice)
+{
+    return prompt->choices.n > 0 ? prompt->choices.item[choice].n : ko_prompt_n_scored(prompt);
+}
+/* Its k-th token. Row n_tokens - 1 + k of its sequence predicts it. */
+static inline int32_t ko_prompt_choice_token(const struct ko_prompt *prompt, int32_t choice,
+                                             int32_t k)
+{
+    return prompt->choices.n > 0 ? prompt->choices.item[choice].token[k]
+                                 : ko_prompt_scored(prompt, k);
+}
+static inline int32_t ko_prompt_choice_sequence(const struct ko_prompt *prompt, int32_t choice)
+{
+    return prompt->choices.n > 0 ? prompt->choices.item[choice].sequence : 0;
+}
+static inline int32_t ko_prompt_n_sequences(const struct ko_prompt *prompt)
+{
+    return prompt->choices.n > 0 ? prompt->choices.n_sequences : 1;
+}
+/* The choice that a sequence has the rows of. */
+static inline int32_t ko_prompt_longest(const struct ko_prompt *prompt, int32_t sequence)
+{
+    return prompt->choices.n > 0 ? prompt->choices.longest[sequence] : 0;
+}
+/* The last rows of a sequence, which predict the tokens of its choices. */
+static inline int32_t ko_prompt_n_last(const struct ko_prompt *prompt, int32_t sequence)
+{
+    return ko_prompt_choice_length(prompt, ko_prompt_longest(prompt, sequence));
+}
+/* Rows of a forward pass of a sequence: T, and those of an answer. */
+static inline int32_t ko_prompt_n_rows(const struct ko_prompt *prompt, int32_t sequence)
+{
+    return prompt->n_tokens + ko_prompt_n_last(prompt, sequence) - 1;
+}
+/* The token of a row, [ko_prompt_n_rows]. */
+static inline int32_t ko_prompt_row_token(const struct ko_prompt *prompt, int32_t sequence,
+                                          int32_t row)
+{
+    return row < prompt->n_tokens
+               ? prompt->token[row]
+               : ko_prompt_choice_token(prompt, ko_prompt_longest(prompt, sequence),
+                                        row - prompt->n_tokens);
+}
+/* The most rows of any sequence. */
+int32_t ko_prompt_most_rows(const struct ko_prompt *prompt);
+/* The tokens that are scored in a run of a sequence: those of its choices, one after the other. */
+int32_t ko_prompt_n_entries(const struct ko_prompt *prompt, int32_t sequence);
+/* The most scored tokens of any choice. */
+int32_t ko_prompt_longest_answer(const struct ko_prompt *prompt);
 
 /* The rotary position of a row, [ko_prompt_n_rows], on axis 0, 1 or 2. Rows behind the matrix go on
    from its largest position, as in transformers' get_rope_index. */

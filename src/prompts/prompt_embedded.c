@@ -162,7 +162,7 @@ static enum ko_code find_answer(struct ko_tokenizer *tokenizer, const char *text
 static bool positions_fit(const struct ko_audit *audit, const struct ko_prompt *p)
 {
     return audit->max_tokens == 0 ||
-           ko_prompt_turn(p, 0, ko_prompt_n_rows(p) - 1) < audit->max_tokens;
+           ko_prompt_turn(p, 0, ko_prompt_most_rows(p) - 1) < audit->max_tokens;
 }
 
 static enum ko_code score_answers(const struct ko_audit *audit, const struct ko_fact *fact,

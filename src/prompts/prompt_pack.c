@@ -9,6 +9,8 @@
 /* The reason of a prompt that is a matrix has this added. Its last fields follow. Prompts of text keep
    the bytes that plans are hashed by. */
 enum { EMBEDDED_UNIT = 256 };
+enum { CHOICES_UNIT = 256 };
+_Static_assert((int)KO_N_FOILS <= (int)CHOICES_UNIT, "both numbers fit into one");
 
 void ko_prompt_pack(const struct ko_prompt *p, struct ko_bytes *to)
 {
@@ -29,7 +31,9 @@ void ko_prompt_pack(const struct ko_prompt *p, struct ko_bytes *to)
         ko_put_blob(to, p->rest, (size_t)p->n_rest * sizeof *p->rest);
     }
     ko_put_int(to, p->foil);
-    ko_put_int(to, p->foil_state);
+    /* With the number of choices in one number, for the same reason. */
+    ko_put_int(to, p->foil_state + CHOICES_UNIT * (int64_t)p->choices.n);
+    ko_choices_pack(&p->choices, to);
     ko_put_int(to, p->n_spans);
     for (int32_t i = 0; i < p->n_spans; i++) {
         ko_put_string(to, p->span[i].name);
@@ -76,6 +80,20 @@ static enum ko_code unpack_rest(struct ko_bytes *from, struct ko_prompt *p, stru
     p->n_rest = (int32_t)n;
     ko_get_blob(from, p->rest, (size_t)n * sizeof *p->rest);
     return KO_OK;
+}
+
+/* foil_state and the choices. A choice takes 16 bytes or more. */
+static enum ko_code unpack_choices(struct ko_bytes *from, struct ko_prompt *p, struct ko_error *err)
+{
+    const int64_t number = ko_get_int(from), n = number / CHOICES_UNIT;
+    if (number < 0 || number % CHOICES_UNIT >= KO_N_FOILS || (uint64_t)n > from->left / 16) {
+        from->broken = 1;
+    }
+    if (from->broken) {
+        return KO_OK;
+    }
+    p->foil_state = (enum ko_foil)(number % CHOICES_UNIT);
+    return n > 0 ? ko_choices_unpack(from, (int32_t)n, &p->choices, err) : KO_OK;
 }
 
 static enum ko_code unpack_spans(struct ko_bytes *from, struct ko_prompt *p, struct ko_error *err)
@@ -151,7 +169,9 @@ enum ko_code ko_prompt_unpack(struct ko_bytes *from, struct ko_prompt *out, stru
     p.target = (int32_t)ko_get_int(from);
     code = unpack_rest(from, &p, err);
     p.foil = (int32_t)ko_get_int(from);
-    p.foil_state = (enum ko_foil)ko_get_int(from);
+    if (code == KO_OK) {
+        code = unpack_choices(from, &p, err);
+    }
     if (code == KO_OK) {
         code = unpack_spans(from, &p, err);
     }

@@ -16,22 +16,45 @@
 /* The clean runs in the order of the cube's axes. */
 struct content {
     const struct ko_cube_axes *axes;
-    struct ko_strings text;    /* [eval_prompt] */
+    struct ko_strings text; /* [eval_prompt] */
+    /* [eval_prompt] lists of answers and options; no item: the cube has none */
+    struct ko_strings targets, options;
     struct ko_evaluation runs; /* the arrays alone: [model, eval_prompt] */
 };
 
-/* Allocates the arrays of n runs, whose answers have n_answer_tokens tokens at most. Free with
-   ko_evaluation_free, also after a failure. */
-static enum ko_code new_runs(size_t n, int32_t n_answer_tokens, struct ko_evaluation *runs,
+/* Allocates what n runs have of several right answers or options. */
+static enum ko_code new_choices(size_t n, bool several, int32_t n_options,
+                                struct ko_evaluation *runs, struct ko_error *err)
+{
+    size_t all = 0;
+    enum ko_code code = ko_multiply(n, (size_t)n_options, &all, "options", err);
+    runs->n_options = n_options;
+    if (code == KO_OK && several) {
+        runs->choice = ko_new(n, sizeof *runs->choice, err);
+        code = runs->choice ? KO_OK : KO_E_MEMORY;
+    }
+    if (code == KO_OK && n_options > 0) {
+        runs->option_logprob = ko_new(all, sizeof *runs->option_logprob, err);
+        code = runs->option_logprob ? KO_OK : KO_E_MEMORY;
+    }
+    return code;
+}
+
+/* Allocates the arrays of n runs of a cube with these axes. Free with ko_evaluation_free, also after
+   a failure. */
+static enum ko_code new_runs(size_t n, const struct ko_cube_axes *axes, struct ko_evaluation *runs,
                              struct ko_error *err)
 {
     size_t n_tokens = 0;
     enum ko_code code =
-        ko_multiply(n, (size_t)n_answer_tokens, &n_tokens, "tokens of answers", err);
+        ko_multiply(n, (size_t)axes->n_answer_tokens, &n_tokens, "tokens of answers", err);
+    if (code == KO_OK) {
+        code = new_choices(n, axes->several, axes->n_options, runs, err);
+    }
     if (code != KO_OK) {
         return code;
     }
-    runs->n_answer_tokens = n_answer_tokens;
+    runs->n_answer_tokens = axes->n_answer_tokens;
     runs->answer = n_tokens > 0 ? ko_new(n_tokens, sizeof *runs->answer, err) : NULL;
     if (n_tokens > 0 && !runs->answer) {
         return KO_E_MEMORY;
@@ -83,16 +106,32 @@ static enum ko_code read_answer_ids(struct ko_cube_view *view, int32_t model,
     return code;
 }
 
+/* The rank by which a prompt is correct: the right option's among the options, or the most probable
+   right answer's. It is 1 where another right answer is given. */
+static int32_t rank_of_choices(const struct ko_choice_metrics *choice, int32_t of_best)
+{
+    if (choice->correct == 1) {
+        return 1;
+    }
+    return choice->option_rank >= 1 ? choice->option_rank : of_best > 2 ? of_best : 2;
+}
+
 /* The tokens of whole answers, and the rank by which each answer is correct. */
 static enum ko_code read_answers(struct ko_cube_view *view, size_t n, struct ko_evaluation *runs,
                                  struct ko_error *err)
 {
     const int32_t each = runs->n_answer_tokens;
-    const enum ko_code code = runs->answer ? ko_cube_view_answers(view, runs->answer, err) : KO_OK;
+    enum ko_code code = runs->answer ? ko_cube_view_answers(view, runs->answer, err) : KO_OK;
+    if (code == KO_OK && runs->choice) {
+        code = ko_cube_view_choices(view, runs->choice, runs->option_logprob, err);
+    }
     for (size_t k = 0; code == KO_OK && k < n; k++) {
         runs->answer_rank[k] = runs->answer && runs->target_rank[k] >= 1
                                    ? ko_answer_worst_rank(runs->answer + k * (size_t)each, each)
                                    : runs->target_rank[k];
+        if (runs->choice && runs->target_rank[k] >= 1) {
+            runs->answer_rank[k] = rank_of_choices(&runs->choice[k], runs->answer_rank[k]);
+        }
     }
     return code;
 }
@@ -138,7 +177,7 @@ static enum ko_code read_content(const char *path, struct ko_cube_view *view,
         return code;
     }
     struct ko_evaluation *runs = &content->runs;
-    code = new_runs(n, content->axes->n_answer_tokens, runs, err);
+    code = new_runs(n, content->axes, runs, err);
     if (code != KO_OK) {
         return code;
     }
@@ -146,6 +185,12 @@ static enum ko_code read_content(const char *path, struct ko_cube_view *view,
                                    runs->reason, err);
     if (code == KO_OK) {
         code = ko_cube_view_read_strings(view, "eval_prompt_text", &content->text, err);
+    }
+    if (code == KO_OK && content->axes->several) {
+        code = ko_cube_view_read_strings(view, "eval_prompt_targets", &content->targets, err);
+    }
+    if (code == KO_OK && content->axes->n_options > 0) {
+        code = ko_cube_view_read_strings(view, "eval_prompt_options", &content->options, err);
     }
     if (code == KO_OK) {
         code = read_answers(view, n, runs, err);
@@ -233,7 +278,22 @@ static void copy_fact(const struct content *content, size_t at, int32_t fact,
             memcpy(out->answer + to * each, content->runs.answer + from * each,
                    each * sizeof *out->answer);
         }
+        if (out->choice) {
+            out->choice[to] = content->runs.choice[from];
+        }
+        const size_t n_options = (size_t)out->n_options;
+        if (n_options > 0) {
+            memcpy(out->option_logprob + to * n_options,
+                   content->runs.option_logprob + from * n_options,
+                   n_options * sizeof *out->option_logprob);
+        }
     }
+}
+
+/* Whether a list of the cube is the one of the inputs; NULL and "" say that there is none. */
+static bool same_list(const struct ko_strings *stored, size_t at, const char *wanted)
+{
+    return strcmp(stored->n > 0 ? stored->item[at] : "", wanted ? wanted : "") == 0;
 }
 
 static enum ko_code arrange_facts(const char *path, const struct content *content,
@@ -257,6 +317,12 @@ static enum ko_code arrange_facts(const char *path, const struct content *conten
                 code = ko_fail(err, KO_E_INPUT,
                                "%s: prompt '%s' has another text than in %s, evaluate again", path,
                                wanted->id, inputs->facts[f].file);
+            } else if (!same_list(&content->targets, (size_t)at, wanted->targets) ||
+                       !same_list(&content->options, (size_t)at, wanted->options)) {
+                code = ko_fail(err, KO_E_INPUT,
+                               "%s: prompt '%s' has other right answers or options than in %s, "
+                               "evaluate again",
+                               path, wanted->id, inputs->facts[f].file);
             } else {
                 copy_fact(content, (size_t)at, fact, out);
             }
@@ -337,12 +403,14 @@ enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs
             ko_multiply(evaluation.model.n, (size_t)inputs->n_facts, &n, "models x prompts", err);
     }
     if (code == KO_OK) {
-        code = new_runs(n, content.runs.n_answer_tokens, &evaluation, err);
+        code = new_runs(n, content.axes, &evaluation, err);
     }
     if (code == KO_OK) {
         code = arrange_facts(path, &content, inputs, &evaluation, err);
     }
     ko_strings_free(&content.text);
+    ko_strings_free(&content.targets);
+    ko_strings_free(&content.options);
     ko_evaluation_free(&content.runs);
     ko_cube_view_close(view);
     if (code != KO_OK) {
@@ -365,48 +433,11 @@ void ko_evaluation_free(struct ko_evaluation *evaluation)
     free(evaluation->answer_hash);
     free(evaluation->answer_rank);
     free(evaluation->answer);
+    free(evaluation->choice);
+    free(evaluation->option_logprob);
     ko_strings_free(&evaluation->tokenizer_fingerprint);
     ko_strings_free(&evaluation->content_hash);
     *evaluation = (struct ko_evaluation){0};
-}
-
-enum ko_code ko_evaluation_of_plan(const struct ko_evaluation *evaluation,
-                                   const struct ko_plan *plan, float **logprob, int32_t **rank,
-                                   int32_t **top1, struct ko_answer_metrics **answer,
-                                   struct ko_error *err)
-{
-    const size_t n_facts = (size_t)plan->n_facts, n = (size_t)plan->n_models * n_facts;
-    const size_t each = (size_t)plan->n_answer_tokens;
-    const size_t n_before = (size_t)evaluation->n_answer_tokens;
-    *logprob = ko_new(n, sizeof **logprob, err);
-    *rank = ko_new(n, sizeof **rank, err);
-    *top1 = ko_new(n, sizeof **top1, err);
-    *answer = each > 0 ? ko_new(n * each, sizeof **answer, err) : NULL;
-    if (!*logprob || !*rank || !*top1 || (each > 0 && !*answer)) {
-        free(*logprob);
-        free(*rank);
-        free(*top1);
-        free(*answer);
-        *logprob = NULL;
-        *rank = *top1 = NULL;
-        *answer = NULL;
-        return KO_E_MEMORY;
-    }
-    for (int32_t m = 0; m < plan->n_models; m++) {
-        const ptrdiff_t from = ko_strings_find(&evaluation->model, plan->model[m].name);
-        for (size_t f = 0; f < n_facts; f++) {
-            const size_t to = (size_t)m * n_facts + f, at = (size_t)from * n_facts + f;
-            (*logprob)[to] = from < 0 ? NAN : evaluation->logprob[at];
-            (*rank)[to] = from < 0 ? -1 : evaluation->target_rank[at];
-            (*top1)[to] = from < 0 ? -1 : evaluation->top1_id[at];
-            for (size_t k = 0; k < each; k++) {
-                (*answer)[to * each + k] = from < 0 || k >= n_before
-                                               ? ko_no_answer_metrics
-                                               : evaluation->answer[at * n_before + k];
-            }
-        }
-    }
-    return KO_OK;
 }
 
 const char *ko_evaluation_content_hash(const struct ko_evaluation *evaluation, const char *model)

@@ -15,10 +15,17 @@ struct ko_evaluation {
     int32_t n_facts;         /* of the inputs */
     float *logprob;          /* [model.n * n_facts], like the arrays below; NaN where not run */
     int32_t *target_rank;    /* -1 where not run */
-    int32_t *answer_rank;    /* the largest of any scored token, by which answers are correct */
+    /* 1 where the answer is correct: the largest rank of any scored token; with options the right
+       one's rank among them */
+    int32_t *answer_rank;
     /* [model.n * n_facts, n_answer_tokens] the tokens of whole answers; NULL: one was scored */
     struct ko_answer_metrics *answer;
     int32_t n_answer_tokens;
+    /* [model.n * n_facts] and [.., n_options]; NULL: no prompt has several right answers or options,
+       no prompt has options */
+    struct ko_choice_metrics *choice;
+    float *option_logprob;
+    int32_t n_options;
     int32_t *top1_id;
     uint8_t *reason;       /* why a prompt was not run */
     int32_t *target;       /* the answer's token, -1 where not run */
@@ -34,13 +41,21 @@ KO_MUST_CHECK enum ko_code ko_evaluation_read(const char *path, const struct ko_
                                               struct ko_evaluation *out, struct ko_error *err);
 void ko_evaluation_free(struct ko_evaluation *evaluation); /* leaves {0} */
 
-/* The rows of the plan's models, in the plan's order: three arrays [n_models * n_facts], and the
-   tokens of whole answers, [.., plan->n_answer_tokens], NULL where one is scored. free() each. */
+/* The clean runs of the plan's models, in the plan's order, [n_models * n_facts]. Tokens of whole
+   answers, [.., plan->n_answer_tokens], several answers and options, [.., plan->n_options], are NULL
+   where the plan has none. All owned. */
+struct ko_evaluation_rows {
+    float *logprob;
+    int32_t *rank, *top1;
+    struct ko_answer_metrics *answer;
+    struct ko_choice_metrics *choice;
+    float *option_logprob;
+};
 KO_MUST_CHECK enum ko_code ko_evaluation_of_plan(const struct ko_evaluation *evaluation,
-                                                 const struct ko_plan *plan, float **logprob,
-                                                 int32_t **rank, int32_t **top1,
-                                                 struct ko_answer_metrics **answer,
+                                                 const struct ko_plan *plan,
+                                                 struct ko_evaluation_rows *out,
                                                  struct ko_error *err);
+void ko_evaluation_rows_free(struct ko_evaluation_rows *rows); /* leaves {0} */
 
 /* Checks that the evaluation ran the same tokens and answers as the plan's prompts have. KO_E_INPUT
    naming the first model and prompt that differ. */

@@ -97,9 +97,7 @@ static enum ko_code start_earlier(const struct ko_plan *plan,
 /* What ko_cube_content points to. All owned. */
 struct content {
     struct ko_tokenizer **tokenizer;
-    float *logprob;
-    int32_t *rank, *top1;
-    struct ko_answer_metrics *answer;
+    struct ko_evaluation_rows rows;
     struct ko_cube_evaluation evaluation;
     struct earlier earlier;
 };
@@ -107,10 +105,7 @@ struct content {
 static void free_content(struct content *content)
 {
     free(content->tokenizer);
-    free(content->logprob);
-    free(content->rank);
-    free(content->top1);
-    free(content->answer);
+    ko_evaluation_rows_free(&content->rows);
     free_earlier(&content->earlier);
 }
 
@@ -128,13 +123,13 @@ static enum ko_code fill_content(const struct ko_inputs *inputs, const struct ko
     if (!evaluation) {
         return KO_OK;
     }
-    enum ko_code code = ko_evaluation_of_plan(evaluation, plan, &content->logprob, &content->rank,
-                                              &content->top1, &content->answer, err);
+    const struct ko_evaluation_rows *rows = &content->rows;
+    enum ko_code code = ko_evaluation_of_plan(evaluation, plan, &content->rows, err);
     if (code == KO_OK) {
         code = start_earlier(plan, evaluation, &content->earlier, err);
     }
-    content->evaluation = (struct ko_cube_evaluation){content->logprob, content->rank,
-                                                      content->top1, content->answer};
+    content->evaluation = (struct ko_cube_evaluation){
+        rows->logprob, rows->rank, rows->top1, rows->answer, rows->choice, rows->option_logprob};
     out->evaluation = &content->evaluation;
     out->content_hash = content->earlier.content_hash;
     return code;

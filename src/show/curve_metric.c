@@ -150,6 +150,19 @@ static enum ko_code rank_answers(const struct ko_cube_part *part, int32_t model,
     return code;
 }
 
+/* Of several right answers or options, 1 where a right one is given and else 2. */
+static enum ko_code rank_choices(const struct ko_cube_part *part, int32_t model,
+                                 struct ko_curve_values *values, struct ko_error *err)
+{
+    double *correct = NULL;
+    const enum ko_code code = ko_cube_part_doubles(part, "correct", model, &correct, err);
+    for (int64_t k = 0; code == KO_OK && k < part->n_values; k++) {
+        values->value[k] = values->value[k] >= 1 ? (correct[k] == 1 ? 1 : 2) : values->value[k];
+    }
+    free(correct);
+    return code;
+}
+
 enum ko_code ko_curve_values_read(const struct ko_cube_part *part, int32_t model,
                                   enum ko_curve_metric metric, struct ko_curve_values *out,
                                   struct ko_error *err)
@@ -160,7 +173,9 @@ enum ko_code ko_curve_values_read(const struct ko_cube_part *part, int32_t model
     if (code == KO_OK) {
         code = ko_cube_part_doubles(part, name, model, &values.value, err);
     }
-    if (code == KO_OK && metric == KO_CURVE_HIT && part->axes->n_answer_tokens > 0) {
+    if (code == KO_OK && metric == KO_CURVE_HIT && part->axes->several) {
+        code = rank_choices(part, model, &values, err);
+    } else if (code == KO_OK && metric == KO_CURVE_HIT && part->axes->n_answer_tokens > 0) {
         code = rank_answers(part, model, &values, err);
     }
     if (code == KO_OK && uses_clean(metric)) {

@@ -23,6 +23,24 @@ struct clean_runs {
     size_t n;
 };
 
+/* With several right answers or options a prompt is a hit where a right one is given: rank becomes 1
+   or 2. */
+static enum ko_code rank_choices(struct ko_cube_view *view, size_t n, int32_t *rank,
+                                 struct ko_error *err)
+{
+    const size_t n_options = (size_t)ko_cube_view_axes(view)->n_options;
+    struct ko_choice_metrics *choice = ko_new(n, sizeof *choice, err);
+    float *option = choice ? ko_new(n * n_options, sizeof *option, err) : NULL;
+    const enum ko_code code =
+        option ? ko_cube_view_choices(view, choice, option, err) : KO_E_MEMORY;
+    for (size_t k = 0; code == KO_OK && k < n; k++) {
+        rank[k] = rank[k] >= 1 ? (choice[k].correct == 1 ? 1 : 2) : rank[k];
+    }
+    free(choice);
+    free(option);
+    return code;
+}
+
 /* Whole answers are ranked first where greedy decoding gives them: rank [models x prompts] becomes the
    largest of any token. */
 static enum ko_code rank_answers(struct ko_cube_view *view, size_t n, int32_t *rank,
@@ -30,6 +48,9 @@ static enum ko_code rank_answers(struct ko_cube_view *view, size_t n, int32_t *r
 {
     const size_t each = (size_t)ko_cube_view_axes(view)->n_answer_tokens;
     size_t n_tokens = 0;
+    if (ko_cube_view_axes(view)->several) {
+        return rank_choices(view, n, rank, err);
+    }
     enum ko_code code = ko_multiply(n, each, &n_tokens, "tokens of answers", err);
     if (code != KO_OK || each == 0) {
         return code;

@@ -84,7 +84,7 @@ static void count_branches(const struct ko_tree *tree, const struct ko_tree_bund
     share->n_part_rows += part ? bundle->n_rows : 0;
 }
 
-static struct share measure_prompt(const struct ko_tree *tree)
+static struct share measure_sequence(const struct ko_tree *tree)
 {
     const struct ko_plan *plan = tree->model->plan;
     struct share share = {.n_cells = plan->kind == KO_PLAN_EVALUATION ? 1 : ko_tree_n_cells(tree),
@@ -106,6 +106,46 @@ static struct share measure_prompt(const struct ko_tree *tree)
     share.flop += share.n_waves * (trunk + donors_flop(tree));
     share.separate_flop = (double)share.n_cells * trunk;
     return share;
+}
+
+static void add_share(struct share *to, const struct share *of)
+{
+    to->n_rows += of->n_rows;
+    to->n_branches += of->n_branches;
+    to->n_branch_rows += of->n_branch_rows;
+    to->n_part_branches += of->n_part_branches;
+    to->n_part_rows += of->n_part_rows;
+    to->n_waves += of->n_waves;
+    to->flop += of->flop;
+    to->separate_flop += of->separate_flop;
+    if (of->smallest_budget > to->smallest_budget) {
+        to->smallest_budget = of->smallest_budget;
+    }
+}
+
+/* Measures a prompt with all its sequences. They pass in one wave, or if their rows do not fit into
+   one, in waves of their own. *tree: afterwards that of one sequence. */
+static enum ko_code measure_prompt(const struct ko_tree_model *model, int32_t fact,
+                                   const uint8_t *taken, struct ko_tree *tree, struct share *share,
+                                   struct ko_error *err)
+{
+    const struct ko_prompt *prompt = ko_plan_prompt(model->plan, model->model, fact);
+    const int32_t n_sequences = ko_prompt_n_sequences(prompt);
+    enum ko_code code = KO_OK;
+    *share = (struct share){0};
+    for (int32_t s = 0; code == KO_OK && s < n_sequences; s++) {
+        code = ko_tree_build(model, fact, s, taken, tree, err);
+        if (code == KO_OK) {
+            const struct share one = measure_sequence(tree);
+            add_share(share, &one);
+            share->n_cells = one.n_cells;
+        }
+    }
+    if (share->n_waves == n_sequences &&
+        share->n_rows <= model->plan->model[model->model].row_budget) {
+        share->n_waves = 1;
+    }
+    return code;
 }
 
 static struct ko_batch *new_batch(struct composer *c, int32_t model, const struct share *share)
@@ -179,11 +219,11 @@ static enum ko_code compose_model(struct composer *c, int32_t model)
         if (ko_plan_prompt(plan, model, f)->reason != KO_RUNNABLE) {
             continue;
         }
-        code = ko_tree_build(&tree_model, f, NULL, &tree, c->err);
+        struct share share;
+        code = measure_prompt(&tree_model, f, NULL, &tree, &share, c->err);
         if (code != KO_OK || (plan->kind == KO_PLAN_SWEEP && !tree.planned)) {
             continue;
         }
-        struct share share = measure_prompt(&tree);
         if (share.smallest_budget > smallest) {
             smallest = share.smallest_budget;
             largest_fact = f;
@@ -209,9 +249,9 @@ enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan, int32_t mode
         if (ko_plan_prompt(plan, model, f)->reason != KO_RUNNABLE) {
             continue;
         }
-        code = ko_tree_build(&tree_model, f, NULL, &tree, err);
+        struct share share;
+        code = measure_prompt(&tree_model, f, NULL, &tree, &share, err);
         if (code == KO_OK && (plan->kind != KO_PLAN_SWEEP || tree.planned)) {
-            const struct share share = measure_prompt(&tree);
             smallest = share.smallest_budget > smallest ? share.smallest_budget : smallest;
         }
     }
@@ -229,8 +269,8 @@ enum ko_code ko_batches_raise_budget(struct ko_plan *plan, int32_t model, bool *
     *raised = false;
     for (int32_t f = 0; f < plan->n_facts; f++) {
         const struct ko_prompt *prompt = ko_plan_prompt(plan, model, f);
-        if (prompt->reason == KO_RUNNABLE && ko_prompt_n_rows(prompt) > n_rows) {
-            n_rows = ko_prompt_n_rows(prompt);
+        if (prompt->reason == KO_RUNNABLE && ko_prompt_most_rows(prompt) > n_rows) {
+            n_rows = ko_prompt_most_rows(prompt);
         }
     }
     /* A trunk and a branch for each size are the most that must stay together, and a trunk for each
@@ -282,13 +322,14 @@ static enum ko_code prune_batch(const struct ko_tree_model *model, const struct 
     enum ko_code code = KO_OK;
     for (int32_t i = 0; code == KO_OK && i < batch->n_facts; i++) {
         const int32_t fact = batch->fact[i];
-        code = ko_tree_build(model, fact, ko_taken_of(taken, batch->model, fact), tree, err);
+        struct share share;
+        code =
+            measure_prompt(model, fact, ko_taken_of(taken, batch->model, fact), tree, &share, err);
         if (code != KO_OK) {
             continue;
         }
         left.n_taken += tree->n_taken;
         if (!ko_tree_is_taken(tree)) {
-            const struct share share = measure_prompt(tree);
             left.n_waves = share.n_waves; /* a batch of several waves has one prompt */
             count_prompt(&left, fact, &share);
         }

@@ -258,7 +258,6 @@ enum ko_code ko_component_removal_make(const struct ko_tree_model *model, int32_
     const bool none = !first || removed->components == 0;
     *out = (struct ko_intervention){.kind = &component_removal,
                                     .n_tokens = prompt->n_tokens,
-                                    .n_rows = ko_prompt_n_rows(prompt),
                                     .first_position =
                                         none ? prompt->n_tokens : (int32_t)(first - removed->at),
                                     .self = removed};

@@ -48,7 +48,9 @@ static double cube_bytes(const struct ko_plan *plan)
 {
     const double metric_bytes =
         (double)(ko_stored_metrics_bytes(plan->has_foils) +
-                 (size_t)plan->n_answer_tokens * sizeof(struct ko_answer_metrics));
+                 (size_t)plan->n_answer_tokens * sizeof(struct ko_answer_metrics) +
+                 (plan->n_choices > 0 ? sizeof(struct ko_choice_metrics) : 0) +
+                 (size_t)plan->n_options * sizeof(float));
     double value_bytes = metric_bytes + (ko_plan_mixes_vacuous(plan) ? 1.0 : 0.0);
     double eval_bytes = 17.0; /* eval_*, reason_code */
     double models = plan->n_models;
@@ -70,7 +72,10 @@ int32_t ko_plan_largest_wave(const struct ko_plan *plan, const struct ko_batches
     double rows = 0.0;
     for (int32_t f = 0; f < plan->n_facts; f++) {
         const struct ko_prompt *prompt = ko_plan_prompt(plan, m, f);
-        rows += prompt->reason == KO_RUNNABLE ? ko_prompt_n_rows(prompt) : 0;
+        const int32_t n = prompt->reason == KO_RUNNABLE ? ko_prompt_n_sequences(prompt) : 0;
+        for (int32_t s = 0; s < n; s++) {
+            rows += ko_prompt_n_rows(prompt, s);
+        }
     }
     for (int32_t i = 0; i < batches->n; i++) {
         if (batches->batch[i].model == m) {

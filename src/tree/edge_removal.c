@@ -104,7 +104,6 @@ enum ko_code ko_edge_removal_make(const struct ko_tree_model *model, int32_t fac
     }
     *out = (struct ko_intervention){.kind = &edge_removal,
                                     .n_tokens = prompt->n_tokens,
-                                    .n_rows = ko_prompt_n_rows(prompt),
                                     .first_position = edges->first_target,
                                     .self = edges};
     return KO_OK;

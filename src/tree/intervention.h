@@ -20,7 +20,6 @@ struct ko_intervention_kind;
 struct ko_intervention {
     const struct ko_intervention_kind *kind;
     int32_t n_tokens; /* of the prompt: T */
-    int32_t n_rows;   /* T, and the rows of the answer */
     /* t0: the rows before it stay the trunk's. n_tokens: nothing changes (vacuous) in any
        window. */
     int32_t first_position;

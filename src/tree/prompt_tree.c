@@ -312,8 +312,8 @@ static enum ko_code add_route(struct ko_tree *tree, int32_t route, struct ko_err
     return code;
 }
 
-enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, const uint8_t *taken,
-                           struct ko_tree *tree, struct ko_error *err)
+enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, int32_t sequence,
+                           const uint8_t *taken, struct ko_tree *tree, struct ko_error *err)
 {
     const struct ko_plan *plan = model->plan;
     size_t n = (size_t)plan->n_routes * (size_t)plan->n_classes * model->n_windows;
@@ -330,11 +330,12 @@ enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, cons
         tree->model = model;
     }
     tree->fact = fact;
+    tree->sequence = sequence;
     tree->taken = taken;
     const struct ko_prompt *prompt = ko_plan_prompt(plan, model->model, fact);
     tree->n_tokens = prompt->n_tokens;
-    tree->n_rows = ko_prompt_n_rows(prompt);
-    tree->n_scored = ko_prompt_n_scored(prompt);
+    tree->n_rows = ko_prompt_n_rows(prompt, sequence);
+    tree->n_scored = ko_prompt_n_last(prompt, sequence);
     tree->n_trunk_rows = tree->n_rows;
     if (plan->n_blocks == 0) {
         return KO_OK;

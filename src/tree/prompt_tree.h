@@ -32,6 +32,7 @@ struct ko_tree_member {
 struct ko_tree {
     const struct ko_tree_model *model; /* borrowed */
     int32_t fact;
+    int32_t sequence; /* of the prompt: which answer's rows follow (src/prompts/answers/choice.h) */
     int32_t n_tokens; /* T */
     int32_t n_rows;   /* of the clean run: T, and those of the answer */
     int32_t n_scored; /* the last rows of a run, which are scored */
@@ -65,12 +66,13 @@ struct ko_tree {
     int64_t n_taken;         /* taken cells */
 };
 
-/* Builds the tree of a runnable prompt without its taken cells. taken: as ko_taken_of returns it,
+/* Builds the tree of one sequence of a runnable prompt without its taken cells. The trees of all
+   sequences of a prompt differ in the rows of the answers alone. taken: as ko_taken_of returns it,
    borrowed while the tree is used. *tree: {0}, or a tree built before, whose memory is reused. Free
    with ko_tree_free, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact,
-                                         const uint8_t *taken, struct ko_tree *tree,
-                                         struct ko_error *err);
+                                         int32_t sequence, const uint8_t *taken,
+                                         struct ko_tree *tree, struct ko_error *err);
 void ko_tree_free(struct ko_tree *tree); /* leaves {0} */
 
 /* The planned windows of a route and class. Borrowed. */

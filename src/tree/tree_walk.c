@@ -55,6 +55,15 @@ bool ko_tree_walk_next(struct ko_tree_walk *walk)
     return false;
 }
 
+int32_t ko_tree_n_waves(const struct ko_tree *tree)
+{
+    struct ko_tree_walk walk;
+    ko_tree_walk_begin(tree, &walk);
+    while (ko_tree_walk_next(&walk)) {
+    }
+    return walk.bundle.wave + 1;
+}
+
 int32_t ko_tree_longest(const struct ko_tree *tree, const struct ko_tree_bundle *bundle)
 {
     const uint8_t *windows = ko_tree_windows(tree, bundle->group, bundle->start);

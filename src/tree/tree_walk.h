@@ -27,6 +27,9 @@ void ko_tree_walk_begin(const struct ko_tree *tree, struct ko_tree_walk *walk);
 /* Moves to the next bundle with a planned window and puts it into a wave. False at the end. */
 bool ko_tree_walk_next(struct ko_tree_walk *walk);
 
+/* The waves that the tree is cut into. */
+int32_t ko_tree_n_waves(const struct ko_tree *tree);
+
 /* The windows [n_sizes] of a group with this start: 1 where a cell asks for it. Borrowed. */
 const uint8_t *ko_tree_windows(const struct ko_tree *tree, int32_t group, int32_t start);
 /* The bundle's longest size. Its branch leaves the trunk where it first acts; all others leave that

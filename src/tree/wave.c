@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Turns one wave of a batch into branches with their edges and cells, and sorts the branches into
-   the order of their rows. */
+/* Turns one wave of a batch into branches with their edges and cells. */
 #include "src/tree/wave.h"
 
 #include <stdlib.h>
@@ -11,13 +10,16 @@
 #include "src/tree/prompt_tree.h"
 #include "src/tree/taken.h"
 #include "src/tree/tree_walk.h"
+#include "src/tree/wave_order.h"
 
 struct wave_builder {
     const struct ko_plan *plan;
     const struct ko_tree *tree; /* of the prompt that is added */
     int32_t index;              /* of the wave in its batch */
     struct ko_wave wave;
-    size_t fact_capacity, branch_capacity, edge_set_capacity, removal_capacity, cell_capacity;
+    int32_t n_rows; /* of the sequence that is added: T, and those of its answer */
+    size_t fact_capacity, run_capacity, branch_capacity, edge_set_capacity, removal_capacity,
+        cell_capacity;
     int32_t first_donor;  /* where the donors of the prompt that is added begin in the wave */
     int32_t *edge_set_at; /* [tree->n_interventions] index in the wave, -1: not there yet */
     int32_t *branch_at;   /* [n_groups, n_windows] index in the wave; NOWHERE: in another wave */
@@ -34,7 +36,7 @@ static bool copy_positions(const struct wave_builder *b, const struct ko_interve
     const size_t n = (size_t)x->n_tokens;
     const bool too = b->plan->answer_rows == KO_ANSWER_ROWS_KNOCKED && from[n - 1];
     memcpy(to, from, n);
-    memset(to + n, too, (size_t)x->n_rows - n);
+    memset(to + n, too, (size_t)b->n_rows - n);
     return too;
 }
 
@@ -43,7 +45,7 @@ static bool copy_positions(const struct wave_builder *b, const struct ko_interve
 static enum ko_code add_edge_set(struct wave_builder *b, const struct ko_intervention *x,
                                  int32_t *index)
 {
-    const size_t n = (size_t)x->n_rows, n_sets = (size_t)b->wave.n_edge_sets + 1;
+    const size_t n = (size_t)b->n_rows, n_sets = (size_t)b->wave.n_edge_sets + 1;
     struct ko_edge_set set = x->kind->edge_set(x);
     void *grown = ko_grow(b->wave.edge_set, &b->edge_set_capacity, n_sets, sizeof set, b->err);
     if (!grown) {
@@ -73,6 +75,19 @@ static enum ko_code add_fact(struct wave_builder *b, int32_t fact)
     b->wave.fact = grown;
     b->wave.fact[b->wave.n_prompts++] = fact;
     return KO_OK;
+}
+
+/* Adds a prompt with results. All of them come before any donor. */
+static enum ko_code add_run(struct wave_builder *b, int32_t fact, const struct ko_wave_run *run)
+{
+    void *grown = ko_grow(b->wave.run, &b->run_capacity, (size_t)b->wave.n_results + 1,
+                          sizeof *b->wave.run, b->err);
+    if (!grown) {
+        return KO_E_MEMORY;
+    }
+    b->wave.run = grown;
+    b->wave.run[b->wave.n_results++] = *run;
+    return add_fact(b, fact);
 }
 
 static int32_t donor_of(const struct ko_intervention *x, const struct ko_tree_model *model,
@@ -115,7 +130,7 @@ static enum ko_code add_removal(struct wave_builder *b, const struct ko_interven
                                 int32_t *index)
 {
     const struct ko_tree_layout *layout = x->kind->layout(x, model, class);
-    const int32_t n_tokens = x->n_tokens, n_rows = x->n_rows;
+    const int32_t n_tokens = x->n_tokens, n_rows = b->n_rows;
     const int32_t donor = donor_of(x, model, class);
     struct ko_removal removal = {0};
     void *grown = ko_grow(b->wave.removal, &b->removal_capacity, (size_t)b->wave.n_removals + 1,
@@ -290,77 +305,54 @@ done:
     return code;
 }
 
-struct sorted_branch {
-    struct ko_branch branch;
-    int32_t was; /* its index before */
+/* The sequences [begin, end) of a fact that pass in the wave: all of them in the only wave of a
+   batch. In a batch of several waves it is one, and b->index becomes the number of the wave among
+   those of the sequence. */
+struct sequences {
+    int32_t begin, end;
 };
 
-static int compare_int(int32_t a, int32_t b)
+static enum ko_code find_sequences(struct wave_builder *b, const struct ko_tree_model *model,
+                                   const struct ko_batch *batch, int32_t record,
+                                   const uint8_t *taken, struct ko_tree *tree,
+                                   struct sequences *out)
 {
-    return (a > b) - (a < b);
-}
-
-static int compare_branches(const void *left, const void *right)
-{
-    const struct sorted_branch *a = left, *b = right;
-    const int orders[] = {compare_int(a->branch.leaves_at, b->branch.leaves_at),
-                          compare_int(b->branch.conv, a->branch.conv),
-                          compare_int(a->branch.prompt, b->branch.prompt),
-                          compare_int(a->branch.first_position, b->branch.first_position),
-                          compare_int(a->branch.edge_set, b->branch.edge_set),
-                          compare_int(a->was, b->was)};
-    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
-        if (orders[i] != 0) {
-            return orders[i];
+    const int32_t fact = batch->fact[record];
+    const struct ko_prompt *prompt = ko_plan_prompt(b->plan, batch->model, fact);
+    enum ko_code code = KO_OK;
+    *out = (struct sequences){0, ko_prompt_n_sequences(prompt)};
+    while (code == KO_OK && batch->n_waves > 1 && out->end - out->begin > 1) {
+        code = ko_tree_build(model, fact, out->begin, taken, tree, b->err);
+        const int32_t n = code == KO_OK ? ko_tree_n_waves(tree) : 0;
+        if (b->index < n) {
+            out->end = out->begin + 1;
+        } else {
+            b->index -= n;
+            out->begin++;
         }
     }
-    return 0;
-}
-
-/* Sorts the branches into the order of their rows. Parents come first because they leave earlier. */
-static enum ko_code sort_branches(struct wave_builder *b)
-{
-    struct ko_wave *wave = &b->wave;
-    size_t n = (size_t)wave->n_branches;
-    struct sorted_branch *sorted = ko_new(n, sizeof *sorted, b->err);
-    int32_t *now = ko_new(n, sizeof *now, b->err);
-    enum ko_code code = KO_E_MEMORY;
-    if (!sorted || !now) {
-        goto done;
-    }
-    for (size_t i = 0; i < n; i++) {
-        sorted[i] = (struct sorted_branch){wave->branch[i], (int32_t)i};
-    }
-    qsort(sorted, n, sizeof *sorted, compare_branches);
-    for (size_t i = 0; i < n; i++) {
-        now[sorted[i].was] = (int32_t)i;
-    }
-    for (size_t i = 0; i < n; i++) {
-        wave->branch[i] = sorted[i].branch;
-        if (wave->branch[i].parent >= 0) {
-            wave->branch[i].parent = now[wave->branch[i].parent];
-        }
-    }
-    for (int64_t i = 0; i < wave->n_cells; i++) {
-        if (wave->cell[i].branch >= 0) {
-            wave->cell[i].branch = now[wave->cell[i].branch];
-        }
-    }
-    code = KO_OK;
-done:
-    free(sorted);
-    free(now);
     return code;
 }
 
-/* Gives every branch its rows, behind those of the trunks. */
-static void number_rows(struct ko_wave *wave)
+static const uint8_t *taken_of(const struct ko_batch *batch, int32_t record)
 {
-    int32_t row = wave->n_rows;
-    for (int32_t k = wave->n_branches - 1; k >= 0; k--) {
-        row -= wave->branch[k].n_rows;
-        wave->branch[k].first_row = row;
+    return batch->taken ? ko_taken_of(batch->taken, batch->model, batch->fact[record]) : NULL;
+}
+
+/* Adds the prompts themselves, before donors follow. */
+static enum ko_code add_runs(struct wave_builder *b, const struct ko_tree_model *model,
+                             const struct ko_batch *batch, struct ko_tree *tree)
+{
+    enum ko_code code = KO_OK;
+    for (int32_t i = 0; code == KO_OK && i < batch->n_facts; i++) {
+        struct sequences s;
+        code = find_sequences(b, model, batch, i, taken_of(batch, i), tree, &s);
+        for (int32_t k = s.begin; code == KO_OK && k < s.end; k++) {
+            const struct ko_wave_run run = {k, i};
+            code = add_run(b, batch->fact[i], &run);
+        }
     }
+    return code;
 }
 
 static enum ko_code add_prompts(struct wave_builder *b, const struct ko_batch *batch)
@@ -368,30 +360,22 @@ static enum ko_code add_prompts(struct wave_builder *b, const struct ko_batch *b
     struct ko_tree_model model = {0};
     struct ko_tree tree = {0};
     enum ko_code code = ko_tree_model_open(b->plan, batch->model, &model, b->err);
+    if (code == KO_OK) {
+        code = add_runs(b, &model, batch, &tree);
+    }
     b->tree = &tree;
-    for (int32_t i = 0; code == KO_OK && i < batch->n_facts; i++) {
-        const uint8_t *taken =
-            batch->taken ? ko_taken_of(batch->taken, batch->model, batch->fact[i]) : NULL;
-        code = ko_tree_build(&model, batch->fact[i], taken, &tree, b->err);
+    for (int32_t p = 0; code == KO_OK && p < b->wave.n_results; p++) {
+        const struct ko_wave_run run = b->wave.run[p];
+        code = ko_tree_build(&model, batch->fact[run.record], run.sequence,
+                             taken_of(batch, run.record), &tree, b->err);
+        b->n_rows = tree.n_rows;
         if (code == KO_OK) {
-            code = add_prompt(b, i);
+            code = add_prompt(b, p);
         }
     }
     b->tree = NULL;
     ko_tree_free(&tree);
     ko_tree_model_close(&model);
-    return code;
-}
-
-static enum ko_code begin_wave(struct wave_builder *b, int32_t model, const int32_t *fact,
-                               int32_t n_prompts)
-{
-    enum ko_code code = KO_OK;
-    b->wave.model = model;
-    for (int32_t i = 0; code == KO_OK && i < n_prompts; i++) {
-        code = add_fact(b, fact[i]);
-    }
-    b->wave.n_results = n_prompts;
     return code;
 }
 
@@ -402,7 +386,7 @@ static enum ko_code end_wave(struct wave_builder *b, enum ko_code code, struct k
         ko_wave_free(&b->wave);
         return code;
     }
-    number_rows(&b->wave);
+    ko_wave_number_rows(&b->wave);
     *out = b->wave;
     return KO_OK;
 }
@@ -410,16 +394,14 @@ static enum ko_code end_wave(struct wave_builder *b, enum ko_code code, struct k
 enum ko_code ko_wave_build(const struct ko_plan *plan, const struct ko_batch *batch, int32_t index,
                            struct ko_wave *out, struct ko_error *err)
 {
-    struct wave_builder b = {.plan = plan, .index = index, .err = err};
+    struct wave_builder b = {
+        .plan = plan, .index = index, .wave = {.model = batch->model}, .err = err};
     if (index < 0 || index >= batch->n_waves) {
         return ko_fail(err, KO_E_FAILED, "wave %d of a batch of %d", index, batch->n_waves);
     }
-    enum ko_code code = begin_wave(&b, batch->model, batch->fact, batch->n_facts);
+    enum ko_code code = add_prompts(&b, batch);
     if (code == KO_OK) {
-        code = add_prompts(&b, batch);
-    }
-    if (code == KO_OK) {
-        code = sort_branches(&b);
+        code = ko_wave_sort(&b.wave, err);
     }
     return end_wave(&b, code, out);
 }
@@ -447,11 +429,11 @@ static enum ko_code add_full_branch(struct wave_builder *b, const struct ko_tree
         ko_intervention_make(model, cell->fact, cell->route, cell->source_position, &x, b->err);
     if (code == KO_OK) {
         const struct ko_tree_layout *layout = x.kind->layout(&x, model, cell->class);
-        branch.n_rows = x.n_rows;
+        branch.n_rows = b->n_rows;
         branch.window_begin = layout->range[window].begin;
         branch.window_end = layout->range[window].end;
         x.kind->describe(model, cell->class, &branch);
-        b->wave.n_rows = 2 * x.n_rows;
+        b->wave.n_rows = 2 * b->n_rows;
         code = add_cell_donor(b, model, donor_of(&x, model, cell->class));
         if (code == KO_OK && x.kind->edge_set) {
             code = add_edge_set(b, &x, &branch.edge_set);
@@ -470,11 +452,16 @@ static enum ko_code add_full_branch(struct wave_builder *b, const struct ko_tree
 }
 
 enum ko_code ko_wave_of_cell(const struct ko_plan *plan, const struct ko_cell *cell,
-                             struct ko_wave *out, struct ko_error *err)
+                             int32_t sequence, struct ko_wave *out, struct ko_error *err)
 {
-    struct wave_builder b = {.plan = plan, .err = err};
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, cell->model, cell->fact);
+    struct wave_builder b = {.plan = plan,
+                             .n_rows = ko_prompt_n_rows(prompt, sequence),
+                             .wave = {.model = cell->model},
+                             .err = err};
+    const struct ko_wave_run run = {sequence, 0};
     struct ko_tree_model model = {0};
-    enum ko_code code = begin_wave(&b, cell->model, &cell->fact, 1);
+    enum ko_code code = add_run(&b, cell->fact, &run);
     if (code == KO_OK) {
         code = ko_tree_model_open(plan, cell->model, &model, err);
     }
@@ -488,7 +475,8 @@ enum ko_code ko_wave_of_cell(const struct ko_plan *plan, const struct ko_cell *c
 int32_t ko_wave_trunk_rows(const struct ko_plan *plan, const struct ko_wave *wave, int32_t prompt)
 {
     const struct ko_prompt *p = ko_plan_prompt(plan, wave->model, wave->fact[prompt]);
-    return prompt < wave->n_results ? ko_prompt_n_rows(p) : p->n_tokens;
+    return prompt < wave->n_results ? ko_prompt_n_rows(p, ko_wave_sequence(wave, prompt))
+                                    : p->n_tokens;
 }
 
 void ko_wave_free(struct ko_wave *wave)
@@ -506,6 +494,7 @@ void ko_wave_free(struct ko_wave *wave)
     }
     free(wave->removal);
     free(wave->fact);
+    free(wave->run);
     free(wave->branch);
     free(wave->edge_set);
     free(wave->cell);

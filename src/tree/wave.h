@@ -11,17 +11,24 @@
 #include "src/plan/plan.h"
 #include "src/tree/batch.h"
 
-/* Where a result goes: the metrics of the branch's last rows, one for each scored token (of the
-   trunk's, where branch is -1), are written to this slot of the prompt's record. */
+/* Where a result goes: the metrics of the tokens that are scored in the branch's last rows (in the
+   trunk's, where branch is -1) are written to this slot of the prompt's record. */
 struct ko_wave_cell {
     int32_t prompt; /* index in the wave */
     int32_t branch; /* -1: the cell equals the clean run (kl 0) */
     int64_t slot;
 };
 
+/* What a prompt of a wave is in its batch. */
+struct ko_wave_run {
+    int32_t sequence; /* of the fact's prompt (src/prompts/answers/choice.h) */
+    int32_t record;   /* index of its fact in the batch */
+};
+
 struct ko_wave {
     int32_t model;
-    int32_t *fact; /* [n_prompts] */
+    int32_t *fact;           /* [n_prompts] a prompt of several sequences is there once for each */
+    struct ko_wave_run *run; /* [n_results]; owned */
     int32_t n_prompts;
     int32_t n_results; /* the first of them have results; the others are donors, trunks alone */
     /* [n_branches] in the order of their rows, `stages` owned: by leaves_at, then those with a
@@ -46,12 +53,18 @@ struct ko_wave {
 KO_MUST_CHECK enum ko_code ko_wave_build(const struct ko_plan *plan, const struct ko_batch *batch,
                                          int32_t index, struct ko_wave *out, struct ko_error *err);
 
-/* A wave of one cell as a full forward pass: its branch has every position and leaves right after
+/* A wave of one cell and sequence as a full forward pass: its branch has every position and leaves right after
    the embedding, so nothing is shared with the trunk beside it. Free with ko_wave_free. */
 KO_MUST_CHECK enum ko_code ko_wave_of_cell(const struct ko_plan *plan, const struct ko_cell *cell,
-                                           struct ko_wave *out, struct ko_error *err);
+                                           int32_t sequence, struct ko_wave *out,
+                                           struct ko_error *err);
 /* The rows of a prompt's trunk: T, and those of its answer if it has results. */
 int32_t ko_wave_trunk_rows(const struct ko_plan *plan, const struct ko_wave *wave, int32_t prompt);
+/* The sequence of a prompt; a donor has none, and counts as 0. */
+static inline int32_t ko_wave_sequence(const struct ko_wave *wave, int32_t prompt)
+{
+    return prompt < wave->n_results ? wave->run[prompt].sequence : 0;
+}
 void ko_wave_free(struct ko_wave *wave); /* leaves {0} */
 
 #endif

@@ -116,7 +116,7 @@ static void make(const struct ko_plan *plan, const struct ko_plan *whole, const 
     const struct ko_cube_attribute attribute[] = {{"backend", "cpu"}, {"precision", "float32"}};
     float numbers[64] = {0};
     int32_t ranks[64] = {0};
-    const struct ko_cube_evaluation evaluation = {numbers, ranks, ranks, NULL};
+    const struct ko_cube_evaluation evaluation = {numbers, ranks, ranks, NULL, NULL, NULL};
     const struct ko_cube_evaluation *of = plan->kind == KO_PLAN_SWEEP ? &evaluation : NULL;
     const struct ko_cube_content outline = {.plan = whole, .evaluation = of};
     const struct ko_cube_content content = {.plan = plan,

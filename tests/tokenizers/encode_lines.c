@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "src/prompts/answer.h"
+#include "src/prompts/answers/answer.h"
 #include "src/tokenizer/tokenizer.h"
 
 static double now(void)

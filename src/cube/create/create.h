@@ -25,6 +25,10 @@ struct ko_cube_evaluation {
     const float *logprob;
     const int32_t *target_rank, *top1_id;
     const struct ko_answer_metrics *answer; /* [.., n_answer_tokens] NULL where that is 0 */
+    /* of several right answers or options, NULL where the plan has none; [.., n_options] NULL where
+       that is 0 */
+    const struct ko_choice_metrics *choice;
+    const float *option_logprob;
 };
 
 /* How a finished cube gets its final name. */

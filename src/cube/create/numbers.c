@@ -97,6 +97,10 @@ static int32_t int_at(const struct ko_cube_new *cube, const struct ko_cube_datas
         return cube->content->evaluation->target_rank[evaluation_index(cube, at)];
     case KO_FIELD_ANSWER_RANK:
         return answer_at(cube, at)->rank;
+    case KO_FIELD_OPTION_RANK:
+        return cube->content->evaluation->choice[evaluation_index(cube, at)].option_rank;
+    case KO_FIELD_CORRECT:
+        return cube->content->evaluation->choice[evaluation_index(cube, at)].correct;
     case KO_FIELD_TOP1_ID:
         return cube->content->evaluation->top1_id[evaluation_index(cube, at)];
     default:
@@ -116,6 +120,13 @@ static float float_at(const struct ko_cube_new *cube, const struct ko_cube_datas
     }
     if (dataset->field == KO_FIELD_ANSWER_LOGPROB) {
         return answer_at(cube, at)->logprob;
+    }
+    if (dataset->field == KO_FIELD_SUM_LOGPROB) {
+        return cube->content->evaluation->choice[evaluation_index(cube, at)].sum_logprob;
+    }
+    if (dataset->field == KO_FIELD_OPTION_LOGPROB) {
+        const size_t each = (size_t)plan->n_options;
+        return cube->content->evaluation->option_logprob[evaluation_index(cube, at) * each + at[2]];
     }
     float logprob = cube->content->evaluation->logprob[evaluation_index(cube, at)];
     return dataset->field == KO_FIELD_PROB ? (float)exp((double)logprob) : logprob;

@@ -46,6 +46,10 @@ static const char *fact_string(const struct ko_plan_fact *fact, enum ko_cube_fie
         return fact->subject;
     case KO_FIELD_TARGET:
         return fact->target;
+    case KO_FIELD_TARGETS:
+        return fact->targets;
+    case KO_FIELD_OPTIONS:
+        return fact->options;
     case KO_FIELD_FOIL:
         return fact->foil;
     default:
@@ -81,6 +85,8 @@ static const char *string_at(const struct ko_cube_new *cube, const struct ko_cub
     case KO_FIELD_TEXT:
     case KO_FIELD_SUBJECT:
     case KO_FIELD_TARGET:
+    case KO_FIELD_TARGETS:
+    case KO_FIELD_OPTIONS:
     case KO_FIELD_FOIL:
     case KO_FIELD_RELATION:
         return fact_string(&plan->fact[ko_cube_fact(plan, dataset->axis[0], at[0])],

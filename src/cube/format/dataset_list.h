@@ -20,6 +20,7 @@
     X(WINDOW_START, "window_start") \
     X(POSITION, "position") \
     X(ANSWER_TOKEN, "answer_token") \
+    X(OPTION, "option") \
     X(SOURCE_POSITION, "source_position") \
     X(LAYER, "layer") \
     X(SWEEP_BLOCK, "sweep_block") \
@@ -33,15 +34,16 @@
 /* What a dataset holds. The fields up to STATUS come from records: of cells, or of clean runs where
    there is no route axis. */
 #define KO_CUBE_FIELDS(X) \
-    KO_STORED_METRICS(KO_CUBE_METRIC_FIELD, X) KO_ANSWER_METRICS(KO_CUBE_ANSWER_FIELD, X) X(REUSED) X(STATUS) X(VACUOUS) \
+    KO_STORED_METRICS(KO_CUBE_METRIC_FIELD, X) KO_ANSWER_METRICS(KO_CUBE_ANSWER_FIELD, X) KO_CHOICE_METRICS(KO_CUBE_CHOICE_FIELD, X) X(OPTION_LOGPROB) X(REUSED) X(STATUS) X(VACUOUS) \
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
     X(N_LAYERS) X(MIXERS) X(COUNTED) X(WINDOW_LAYER) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) X(COMPONENT_MEAN) \
-    X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
+    X(TEXT) X(SUBJECT) X(TARGET) X(TARGETS) X(OPTIONS) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
     X(N_TOKENS) X(N_APPENDED) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(ANSWER_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
     X(RUN_START) X(RUN_UPDATED) X(RUN_CELLS) X(RUN_SHARE) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
 
 #define KO_CUBE_METRIC_FIELD(FIELD, name, TYPE, WHERE, units, text, X) X(FIELD)
 #define KO_CUBE_ANSWER_FIELD(FIELD, name, TYPE, units, text, X) X(FIELD)
+#define KO_CUBE_CHOICE_FIELD(FIELD, name, TYPE, WHEN, units, text, X) X(FIELD)
 
 /* Axes are a list in parentheses, so that it passes through macros as one argument. */
 #define KO_CELL_AXES (KO_AXIS_MODEL, KO_AXIS_PROMPT, KO_AXIS_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START)
@@ -50,6 +52,9 @@
 #define KO_HEAT_STATUS_AXES (KO_AXIS_MODEL, KO_AXIS_HEAT_PROMPT, KO_AXIS_HEAT_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_SOURCE_POSITION, KO_AXIS_WINDOW_SIZE)
 #define KO_CELL_ANSWER_AXES (KO_AXIS_MODEL, KO_AXIS_PROMPT, KO_AXIS_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START, KO_AXIS_ANSWER_TOKEN)
 #define KO_HEAT_ANSWER_AXES (KO_AXIS_MODEL, KO_AXIS_HEAT_PROMPT, KO_AXIS_HEAT_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_SOURCE_POSITION, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START, KO_AXIS_ANSWER_TOKEN)
+#define KO_CELL_OPTION_AXES (KO_AXIS_MODEL, KO_AXIS_PROMPT, KO_AXIS_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START, KO_AXIS_OPTION)
+#define KO_HEAT_OPTION_AXES (KO_AXIS_MODEL, KO_AXIS_HEAT_PROMPT, KO_AXIS_HEAT_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_SOURCE_POSITION, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START, KO_AXIS_OPTION)
+#define KO_BY_OPTION(FACTS) (KO_AXIS_MODEL, KO_AXIS_##FACTS, KO_AXIS_OPTION)
 #define KO_BY_ANSWER(FACTS) (KO_AXIS_MODEL, KO_AXIS_##FACTS, KO_AXIS_ANSWER_TOKEN)
 #define KO_BY_MODEL (KO_AXIS_MODEL)
 #define KO_BY(FACTS) (KO_AXIS_##FACTS)
@@ -61,14 +66,17 @@
 #define KO_CUBE_DATASETS(X) \
     KO_CUBE_SCALES(X) \
     KO_CUBE_LABELS(X) \
-    KO_CUBE_CELLS(X, "", KO_CELL_AXES, KO_CELL_ANSWER_AXES, KO_CELL_STATUS_AXES, " of the knocked-out run") \
+    KO_CUBE_CELLS(X, "", KO_CELL_AXES, KO_CELL_ANSWER_AXES, KO_CELL_OPTION_AXES, KO_CELL_STATUS_AXES, " of the knocked-out run") \
     KO_STORED_METRICS(KO_CUBE_METRIC, X, CLEAN, "clean_", KO_BY_MODEL_AND(PROMPT), " of the clean run") \
     KO_ANSWER_METRICS(KO_CUBE_ANSWER, X, KO_WHEN_SWEEP, "clean_", KO_BY_ANSWER(PROMPT), " of the clean run") \
-    KO_CUBE_CELLS(X, "heat_", KO_HEAT_AXES, KO_HEAT_ANSWER_AXES, KO_HEAT_STATUS_AXES, " of the knocked-out run, one source position at a time") \
+    KO_CUBE_CHOICES(X, KO_WHEN_SWEEP, "clean_", KO_BY_MODEL_AND(PROMPT), KO_BY_OPTION(PROMPT), " of the clean run") \
+    KO_CUBE_CELLS(X, "heat_", KO_HEAT_AXES, KO_HEAT_ANSWER_AXES, KO_HEAT_OPTION_AXES, KO_HEAT_STATUS_AXES, " of the knocked-out run, one source position at a time") \
     KO_STORED_METRICS(KO_CUBE_METRIC, X, CLEAN, "heat_clean_", KO_BY_MODEL_AND(HEAT_PROMPT), " of the clean run") \
     KO_ANSWER_METRICS(KO_CUBE_ANSWER, X, KO_WHEN_SWEEP, "heat_clean_", KO_BY_ANSWER(HEAT_PROMPT), " of the clean run") \
+    KO_CUBE_CHOICES(X, KO_WHEN_SWEEP, "heat_clean_", KO_BY_MODEL_AND(HEAT_PROMPT), KO_BY_OPTION(HEAT_PROMPT), " of the clean run") \
     KO_STORED_METRICS(KO_CUBE_METRIC, X, EVAL, "eval_", KO_BY_MODEL_AND(EVAL_PROMPT), " of the clean run of the evaluation") \
     KO_ANSWER_METRICS(KO_CUBE_ANSWER, X, KO_WHEN_ALWAYS, "eval_", KO_BY_ANSWER(EVAL_PROMPT), " of the clean run of the evaluation") \
+    KO_CUBE_CHOICES(X, KO_WHEN_ALWAYS, "eval_", KO_BY_MODEL_AND(EVAL_PROMPT), KO_BY_OPTION(EVAL_PROMPT), " of the clean run of the evaluation") \
     X("eval_status", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), STATUS, KO_WHEN_EVALUATION, NULL, "state of the clean run") \
     X("reason_code", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), REASON, KO_WHEN_ALWAYS, NULL, "why the prompt cannot be run") \
     X("selected", UINT8, (KO_AXIS_SWEEP_BLOCK, KO_AXIS_MODEL, KO_AXIS_EVAL_PROMPT), SELECTED, KO_WHEN_SWEEP, NULL, "whether a block of the spec selected the prompt for the model") \
@@ -119,6 +127,7 @@
     X("window_start", INT, KO_BY(WINDOW_START), WINDOW, KO_WHEN_ALWAYS, "layers", "first layer of the window, from 0; of those that windows count") \
     X("position", INT, KO_BY(POSITION), INDEX, KO_WHEN_ALWAYS, NULL, "token position, from 0, special tokens included") \
     X("answer_token", INT, KO_BY(ANSWER_TOKEN), INDEX, KO_WHEN_ALWAYS, NULL, "token of the answer, from 0") \
+    X("option", INT, KO_BY(OPTION), INDEX, KO_WHEN_ALWAYS, NULL, "option of a prompt, from 0") \
     X("source_position", INT, KO_BY(SOURCE_POSITION), INDEX, KO_WHEN_ALWAYS, NULL, "token position whose edges are removed, from 0") \
     X("layer", INT, KO_BY(LAYER), INDEX, KO_WHEN_ALWAYS, NULL, "layer, from 0, as the checkpoint counts") \
     X("sweep_block", INT, KO_BY(SWEEP_BLOCK), INDEX, KO_WHEN_ALWAYS, NULL, "block of the spec's sweeps, from 0") \
@@ -141,10 +150,11 @@
     X(name "_label", CHAR, (KO_AXIS_##AXIS, KO_AXIS_LABEL_LENGTH), LABEL, KO_WHEN_ALWAYS, NULL, "the labels of " name " as characters")
 
 /* `reused` before the values: a merge copies from cubes that are still written, and must read it before them. */
-#define KO_CUBE_CELLS(X, prefix, cell, answer, state, of) \
+#define KO_CUBE_CELLS(X, prefix, cell, answer, option, state, of) \
     X(prefix "reused", UINT8, cell, REUSED, KO_WHEN_SWEEP | KO_WHEN_REUSED, NULL, "whether the cell was taken from an earlier cube") \
     KO_STORED_METRICS(KO_CUBE_METRIC, X, CELL, prefix, cell, of) \
     KO_ANSWER_METRICS(KO_CUBE_ANSWER, X, KO_WHEN_SWEEP, prefix, answer, of) \
+    KO_CUBE_CHOICES(X, KO_WHEN_SWEEP, prefix, cell, option, of) \
     X(prefix "status", UINT8, state, STATUS, KO_WHEN_SWEEP, NULL, "state of the cells") \
     X(prefix "vacuous", UINT8, cell, VACUOUS, KO_WHEN_SWEEP | KO_WHEN_VACUOUS, NULL, "whether the cell is vacuous beside others of its size that are not")
 
@@ -154,6 +164,12 @@
 /* The same of each token of a whole answer. The axis is empty in cubes without. */
 #define KO_CUBE_ANSWER(FIELD, name, TYPE, units, text, X, when, prefix, axes, of) \
     X(prefix "answer_" #name, TYPE, axes, FIELD, when, units, text of)
+/* Of several right answers and options. The axis `option` is empty in cubes without options. */
+#define KO_CUBE_CHOICES(X, when, prefix, axes, option, of) \
+    KO_CHOICE_METRICS(KO_CUBE_CHOICE, X, when, prefix, axes, of) \
+    X(prefix "option_logprob", FLOAT, option, OPTION_LOGPROB, when, "nats", "log-probability of an option among the options" of)
+#define KO_CUBE_CHOICE(FIELD, name, TYPE, WHEN, units, text, X, when, prefix, axes, of) \
+    X(prefix #name, TYPE, axes, FIELD, when | KO_WHEN_##WHEN, units, text of)
 #define KO_CUBE_CELL_ALL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP, units, text of)
 #define KO_CUBE_CELL_CELL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP, units, text)
 #define KO_CUBE_CELL_FOIL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP | KO_WHEN_FOILS, units, text of)
@@ -168,6 +184,8 @@
     X(prefix "text", STRING, KO_BY(FACTS), TEXT, KO_WHEN_ALWAYS, NULL, "the prompt") \
     X(prefix "subject", STRING, KO_BY(FACTS), SUBJECT, KO_WHEN_ALWAYS, NULL, "the prompt's subject") \
     X(prefix "target", STRING, KO_BY(FACTS), TARGET, KO_WHEN_ALWAYS, NULL, "the answer; attribute score says which of its tokens are scored") \
+    X(prefix "targets", STRING, KO_BY(FACTS), TARGETS, KO_WHEN_SEVERAL, NULL, "all right answers, a JSON list; empty where there is one") \
+    X(prefix "options", STRING, KO_BY(FACTS), OPTIONS, KO_WHEN_OPTIONS, NULL, "the options, a JSON list in the order of the axis option; empty where there are none") \
     X(prefix "foil", STRING, KO_BY(FACTS), FOIL, KO_WHEN_FOILS, NULL, "the wrong answer; empty where there is none") \
     X(prefix "relation", STRING, KO_BY(FACTS), RELATION, KO_WHEN_ALWAYS, NULL, "the relation; empty where there is none")
 

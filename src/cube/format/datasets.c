@@ -90,6 +90,7 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
     }
     *lengths = (struct ko_cube_lengths){.evaluation = !sweep,
                                         .foils = plan->has_foils,
+                                        .several = plan->n_choices > 0,
                                         .appended = plan->score == KO_SCORE_FIRST_TEXT,
                                         .vacuous = ko_plan_mixes_vacuous(plan),
                                         .over = plan->over != KO_OVER_LAYERS,
@@ -100,6 +101,7 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
     n[KO_AXIS_EVAL_PROMPT] = (hsize_t)plan->n_facts;
     n[KO_AXIS_POSITION] = (hsize_t)positions;
     n[KO_AXIS_ANSWER_TOKEN] = (hsize_t)plan->n_answer_tokens;
+    n[KO_AXIS_OPTION] = (hsize_t)plan->n_options;
     n[KO_AXIS_HASH_LENGTH] = KO_CUBE_HASH_LENGTH;
     n[KO_AXIS_RUN] = KO_CUBE_RUNS;
     n[KO_AXIS_RUN_LOG_BYTE] = KO_CUBE_LOG_BYTES;
@@ -138,6 +140,8 @@ bool ko_cube_present(const struct ko_cube_dataset *dataset, const struct ko_cube
     }
     return !((dataset->when & KO_WHEN_SHARD) && !lengths->shard) &&
            !((dataset->when & KO_WHEN_FOILS) && !lengths->foils) &&
+           !((dataset->when & KO_WHEN_SEVERAL) && !lengths->several) &&
+           !((dataset->when & KO_WHEN_OPTIONS) && lengths->n[KO_AXIS_OPTION] == 0) &&
            !((dataset->when & KO_WHEN_REUSED) && !lengths->reused) &&
            !((dataset->when & KO_WHEN_APPENDED) && !lengths->appended) &&
            !((dataset->when & KO_WHEN_VACUOUS) && !lengths->vacuous) &&

@@ -61,7 +61,9 @@ enum ko_cube_when {
     KO_WHEN_APPENDED = 32,
     KO_WHEN_VACUOUS = 64,
     KO_WHEN_OVER = 128,
-    KO_WHEN_STYLED = 256
+    KO_WHEN_STYLED = 256,
+    KO_WHEN_SEVERAL = 512,
+    KO_WHEN_OPTIONS = 1024
 };
 
 struct ko_cube_dataset {
@@ -97,6 +99,7 @@ bool ko_cube_is_scale(const struct ko_cube_dataset *dataset);
 struct ko_cube_lengths {
     hsize_t n[KO_CUBE_N_AXES];
     bool evaluation, foils;
+    bool several; /* a fact has several right answers or options */
     /* the scoring rule is `first-text`: an answer's first tokens may be appended to prompts */
     bool appended;
     bool shard;  /* the file of a shard */

@@ -46,6 +46,8 @@ static const struct range {
     {KO_FIELD_TARGET_RANK, -1, FIXED, INT32_MAX, true},
     {KO_FIELD_TOP1_ID, -1, FIXED, INT32_MAX, true},
     {KO_FIELD_ANSWER_RANK, -1, FIXED, INT32_MAX, true},
+    {KO_FIELD_OPTION_RANK, -1, FIXED, INT32_MAX, true},
+    {KO_FIELD_CORRECT, -1, FIXED, 1, true},
 };
 
 static const struct range *range_of(const struct ko_cube_dataset *dataset)

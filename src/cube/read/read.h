@@ -41,6 +41,8 @@ struct ko_cube_axes {
     int32_t *window_size, *window_start; /* counted layers */
     int32_t n_sizes, n_starts, n_positions, n_source_positions, n_blocks;
     int32_t n_answer_tokens; /* 0: answers are not scored as a whole */
+    bool several;            /* a prompt has several right answers or options */
+    int32_t n_options;       /* the most options of a prompt */
     int32_t *n_layers;       /* [model] */
     int32_t n_layer_axis;    /* layers of the largest model; 0 in cubes that lack the axis */
     uint8_t *mixers;         /* [model, n_layer_axis] bits of enum ko_mixer; NULL: not stored */
@@ -151,6 +153,12 @@ KO_MUST_CHECK enum ko_code ko_cube_view_evaluation(struct ko_cube_view *view, fl
 KO_MUST_CHECK enum ko_code ko_cube_view_answers(struct ko_cube_view *view,
                                                 struct ko_answer_metrics *out,
                                                 struct ko_error *err);
+/* Several right answers and options of the same clean runs: choice [n_models * n_facts] and
+   option_logprob [n_models * n_facts, n_options]; NaN and -1 where not run. KO_E_INPUT where the cube
+   has no such prompt. */
+KO_MUST_CHECK enum ko_code ko_cube_view_choices(struct ko_cube_view *view,
+                                                struct ko_choice_metrics *choice,
+                                                float *option_logprob, struct ko_error *err);
 /* The largest rank of an answer's tokens [n]: 1 where greedy decoding gives the answer, -1 where it
    was not run. */
 int32_t ko_answer_worst_rank(const struct ko_answer_metrics *answer, int32_t n);

@@ -68,6 +68,7 @@ static enum ko_code check_format(struct ko_cube_view *view, struct ko_error *err
     }
     view->lengths.evaluation = strcmp(kind, "evaluation") == 0;
     view->lengths.foils = has_dataset(view->file, "eval_prompt_foil");
+    view->lengths.several = has_dataset(view->file, "eval_prompt_targets");
     view->lengths.reused =
         has_dataset(view->file, "reused") || has_dataset(view->file, "heat_reused");
     view->lengths.vacuous =
@@ -172,6 +173,8 @@ static enum ko_code read_axes(struct ko_cube_view *view, struct ko_error *err)
     axes->n_starts = (int32_t)view->lengths.n[KO_AXIS_WINDOW_START];
     axes->n_positions = (int32_t)view->lengths.n[KO_AXIS_POSITION];
     axes->n_answer_tokens = (int32_t)view->lengths.n[KO_AXIS_ANSWER_TOKEN];
+    axes->several = view->lengths.several;
+    axes->n_options = (int32_t)view->lengths.n[KO_AXIS_OPTION];
     axes->n_blocks = (int32_t)view->lengths.n[KO_AXIS_SWEEP_BLOCK];
     axes->n_source_positions = (int32_t)view->lengths.n[KO_AXIS_SOURCE_POSITION];
     if (code == KO_OK) {

@@ -4,6 +4,7 @@
 
 #include "src/base/memory.h"
 #include "src/cube/read/view.h"
+#include "src/forward/record.h"
 
 #define EVAL_NAME(name) "eval_answer_" #name
 
@@ -31,6 +32,36 @@ enum ko_code ko_cube_view_answers(struct ko_cube_view *view, struct ko_answer_me
     }
     KO_ANSWER_METRICS(X, )
 #undef X
+    return code;
+}
+
+enum ko_code ko_cube_view_choices(struct ko_cube_view *view, struct ko_choice_metrics *choice,
+                                  float *option_logprob, struct ko_error *err)
+{
+    const hsize_t n_models = view->lengths.n[KO_AXIS_MODEL];
+    size_t n = 0;
+    enum ko_code code = ko_multiply((size_t)n_models, (size_t)view->lengths.n[KO_AXIS_EVAL_PROMPT],
+                                    &n, "models x prompts", err);
+
+    for (size_t k = 0; code == KO_OK && k < n; k++) {
+        choice[k] = ko_no_choice_metrics;
+    }
+#define X(FIELD, name, TYPE, ...)                                                                  \
+    if (code == KO_OK && ko_cube_view_has(view, "eval_" #name)) {                                  \
+        KO_METRIC_C_##TYPE *values = ko_new(n, sizeof *values, err);                               \
+        code = values ? ko_cube_view_read_stored(view, "eval_" #name, 0, n_models, values, err)    \
+                      : KO_E_MEMORY;                                                               \
+        for (size_t k = 0; code == KO_OK && k < n; k++) {                                          \
+            choice[k].name = values[k];                                                            \
+        }                                                                                          \
+        free(values);                                                                              \
+    }
+    KO_CHOICE_METRICS(X, )
+#undef X
+    if (code == KO_OK && view->lengths.n[KO_AXIS_OPTION] > 0) {
+        code =
+            ko_cube_view_read_stored(view, "eval_option_logprob", 0, n_models, option_logprob, err);
+    }
     return code;
 }
 

@@ -342,7 +342,8 @@ static enum ko_reuse_reason compare_answers(const struct ko_reuse_map *map,
 {
     const int32_t n_old = map->axes->n_answer_tokens, n = ko_prompt_n_scored(wanted);
     const int32_t *old = part->answer_id ? part->answer_id + (int64_t)at * n_old : NULL;
-    bool same = old || n == 1;
+    /* What an old cube has of several answers is not read: they are computed again. */
+    bool same = (old || n == 1) && map->plan->n_choices == 0 && !map->axes->several;
     for (int32_t k = 0; old && k < (n > n_old ? n : n_old); k++) {
         same = same && (k < n_old ? old[k] : -1) == (k < n ? ko_prompt_scored(wanted, k) : -1);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tokenizes an answer after its prompt and finds the token to score. It also judges whether the foil
    can be compared with the answer. */
-#include "src/prompts/answer.h"
+#include "src/prompts/answers/answer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +114,7 @@ int32_t ko_answer_first(const struct ko_answer *answer)
     return answer->n > 0 ? answer->token[0] : -1;
 }
 
-static bool has_same_blanks(const struct ko_answer *a, const struct ko_answer *b)
+bool ko_answer_has_same_blanks(const struct ko_answer *a, const struct ko_answer *b)
 {
     return a->n_blank == b->n_blank &&
            memcmp(a->token, b->token, (size_t)a->n_blank * sizeof *a->token) == 0;
@@ -139,7 +139,7 @@ enum ko_foil ko_foil_judge(enum ko_score score, const struct ko_answer *answer,
     if (score == KO_SCORE_FIRST_TOKEN && foil->n_blank > 0) {
         return KO_FOIL_BLANK;
     }
-    if (!raw && !has_same_blanks(answer, foil)) {
+    if (!raw && !ko_answer_has_same_blanks(answer, foil)) {
         return KO_FOIL_OTHER_BLANKS;
     }
     if (its < 0 || its >= vocabulary) {

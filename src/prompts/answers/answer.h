@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which tokens of an answer are scored. */
-#ifndef KO_PROMPTS_ANSWER_H
-#define KO_PROMPTS_ANSWER_H
+#ifndef KO_PROMPTS_ANSWERS_ANSWER_H
+#define KO_PROMPTS_ANSWERS_ANSWER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "src/base/error.h"
-#include "src/prompts/reason.h"
+#include "src/prompts/answers/reason.h"
 #include "src/tokenizer/tokenizer.h"
 
 /* The rule (docs/semantics.md). X(NAME, word in the spec and in the cube) */
@@ -83,6 +83,8 @@ KO_MUST_CHECK enum ko_code ko_answer_find(struct ko_tokenizer *tokenizer, const 
 void ko_answer_free(struct ko_answer *answer); /* leaves {0} */
 /* The first token, of white space or not: `raw-first-token` scores it. */
 int32_t ko_answer_first(const struct ko_answer *answer);
+/* Whether both begin with the same tokens of white space alone. */
+bool ko_answer_has_same_blanks(const struct ko_answer *a, const struct ko_answer *b);
 /* Judges a foil of the answer under the rule. *token: the foil's token if it is KO_FOIL_SCORED, else
    -1. */
 enum ko_foil ko_foil_judge(enum ko_score score, const struct ko_answer *answer,

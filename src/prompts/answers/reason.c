@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sentences for the reasons why prompts are skipped. */
-#include "src/prompts/reason.h"
+#include "src/prompts/answers/reason.h"
 
 const char *ko_reason_sentence(enum ko_reason reason)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Why a prompt is skipped for a model. */
-#ifndef KO_PROMPTS_REASON_H
-#define KO_PROMPTS_REASON_H
+#ifndef KO_PROMPTS_ANSWERS_REASON_H
+#define KO_PROMPTS_ANSWERS_REASON_H
 
 /* X(NAME, code in the cube, sentence) */
 #define KO_REASONS(X)                                                                              \
@@ -21,7 +21,12 @@
       "the tokenizer refuses the text (too long, too hard for its expressions, or a character "    \
       "that "                                                                                      \
       "it lacks)")                                                                                 \
-    X(KO_ANSWER_TOO_LONG, 11, "prompt and whole answer longer than the model's positions")
+    X(KO_ANSWER_TOO_LONG, 11, "prompt and whole answer longer than the model's positions")         \
+    X(KO_OPTION_NOT_SCORED, 12,                                                                    \
+      "an option cannot be scored (empty, merges with the prompt, too long, or begins with white " \
+      "space of its own)")                                                                         \
+    X(KO_OPTIONS_ALIKE, 13,                                                                        \
+      "two options have the same scored token (prompts: {score: whole-answer} scores all)")
 
 enum ko_reason {
 #define X(name, code, sentence) name = code,

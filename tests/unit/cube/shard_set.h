@@ -55,13 +55,13 @@ static inline void pick(const struct ko_plan *part, struct ko_cube_evaluation *e
         memcpy(part_rank + to, target_rank + from, FACTS * sizeof *target_rank);
         memcpy(part_top1 + to, top1_id + from, FACTS * sizeof *top1_id);
     }
-    *evaluation = (struct ko_cube_evaluation){part_logprob, part_rank, part_top1, NULL};
+    *evaluation = (struct ko_cube_evaluation){part_logprob, part_rank, part_top1, NULL, NULL, NULL};
 }
 
 static inline void create_shard(const char *path, const struct ko_plan *whole, int32_t number,
                                 int32_t of)
 {
-    const struct ko_cube_evaluation all = {logprob, target_rank, top1_id, NULL};
+    const struct ko_cube_evaluation all = {logprob, target_rank, top1_id, NULL, NULL, NULL};
     const struct ko_cube_content outline = {.plan = whole, .evaluation = &all};
     struct ko_cube_evaluation evaluation;
     struct ko_plan *part = NULL;
@@ -208,7 +208,7 @@ struct set {
 
 static inline struct set make_set(void)
 {
-    const struct ko_cube_evaluation evaluation = {logprob, target_rank, top1_id, NULL};
+    const struct ko_cube_evaluation evaluation = {logprob, target_rank, top1_id, NULL, NULL, NULL};
     struct set set = {.folder = test_folder_make()};
     struct ko_plan *whole = whole_plan();
     const struct ko_cube_content content = {

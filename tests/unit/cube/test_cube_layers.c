@@ -67,7 +67,7 @@ static struct ko_plan *create(enum ko_over over)
     const struct ko_cube_attribute attribute[] = {{"backend", "cpu"}, {"precision", "float32"}};
     const float logprob[4] = {-1, -1, -1, -1};
     const int32_t one[4] = {1, 1, 1, 1};
-    const struct ko_cube_evaluation evaluation = {logprob, one, one, NULL};
+    const struct ko_cube_evaluation evaluation = {logprob, one, one, NULL, NULL, NULL};
     const struct ko_cube_content content = {
         .plan = plan, .attribute = attribute, .n_attributes = 2, .evaluation = &evaluation};
     if (ko_cube_create(path, &content, &err) != KO_OK) {

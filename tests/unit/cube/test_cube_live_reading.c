@@ -71,7 +71,7 @@ static struct live make_live(int number)
 {
     struct live live = {.folder = test_folder_make()};
     struct ko_plan *plan = whole_plan();
-    const struct ko_cube_evaluation evaluation = {logprob, target_rank, top1_id, NULL};
+    const struct ko_cube_evaluation evaluation = {logprob, target_rank, top1_id, NULL, NULL, NULL};
     const struct ko_cube_content content = {
         .plan = plan, .attribute = attributes, .n_attributes = 4, .evaluation = &evaluation};
     size_t n = 0;

@@ -82,7 +82,7 @@ static struct ko_plan *create(const struct made_case *made, const char *path)
     for (int i = 0; i < 64; i++) {
         lp[i] = -1, rank[i] = 1;
     }
-    const struct ko_cube_evaluation evaluation = {lp, rank, rank, NULL};
+    const struct ko_cube_evaluation evaluation = {lp, rank, rank, NULL, NULL, NULL};
     const struct ko_cube_content content = {
         .plan = plan, .attribute = &attribute, .n_attributes = 1, .evaluation = &evaluation};
     if (ko_cube_create(path, &content, &err) != KO_OK) {

@@ -97,7 +97,7 @@ static void create(const char *to, const struct made_case *made, const struct ko
         {"spec", spec->resolved}, {"backend", "cpu"}, {"precision", "float32"}};
     const float logprob[MODELS * FACTS] = {-1, -1, -1, -1, -1, -1};
     const int32_t one[MODELS * FACTS] = {1, 1, 1, 1, 1, 1};
-    const struct ko_cube_evaluation evaluation = {logprob, one, one, NULL};
+    const struct ko_cube_evaluation evaluation = {logprob, one, one, NULL, NULL, NULL};
     const struct ko_cube_content outline = {.plan = whole, .evaluation = &evaluation};
     const struct ko_cube_content content = {.plan = plan,
                                             .attribute = attribute,

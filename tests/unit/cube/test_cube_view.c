@@ -31,7 +31,7 @@ static struct ko_cube_view *create_and_open(const char *path, const struct ko_pl
 {
     static const struct ko_cube_attribute attributes[] = {
         {"backend", "cpu"}, {"precision", "float32"}, {"device", ""}, {"spec", "models: [“a”]\n"}};
-    const struct ko_cube_evaluation evaluation = {logprob, target_rank, top1_id, NULL};
+    const struct ko_cube_evaluation evaluation = {logprob, target_rank, top1_id, NULL, NULL, NULL};
     struct ko_cube_content content = {
         .plan = plan, .attribute = attributes, .n_attributes = 4, .evaluation = &evaluation};
     struct ko_cube_view *view = NULL;

@@ -222,9 +222,10 @@ static void a_record_has_the_sum_and_every_token(void **state)
     }
     const struct ko_answer_metrics *answer = record.answer + 4 * slot;
     assert_true(isnan(answer[0].logprob) && record.clean_answer[3].rank == -1);
-    ko_record_set(plan, &record, -1, row, 1);
-    ko_record_set(plan, &record, slot, row, 2);
-    assert_true(record.clean.logprob == -1 && record.value[slot].logprob == -3.5F);
+    assert_int_equal(ko_prompt_n_scored(ko_plan_prompt(plan, 0, 1)), 2);
+    assert_true(ko_record_set(plan, &record, -1, 0, row));
+    assert_true(ko_record_set(plan, &record, slot, 0, row));
+    assert_true(record.clean.logprob == -3.5F && record.value[slot].logprob == -3.5F);
     assert_true(record.value[slot].kl == 0.5F);
     assert_int_equal(record.value[slot].target_rank, 1);
     assert_int_equal(record.value[slot].top1_id, 7);

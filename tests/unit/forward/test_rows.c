@@ -173,7 +173,7 @@ static void a_full_pass_shares_nothing_with_the_trunk(void **state)
     (void)state;
     assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_OK);
     const struct ko_prompt *prompt = ko_plan_prompt(plan, 0, cell.fact);
-    assert_int_equal(ko_wave_of_cell(plan, &cell, &wave, &err), KO_OK);
+    assert_int_equal(ko_wave_of_cell(plan, &cell, 0, &wave, &err), KO_OK);
     assert_int_equal(ko_row_set_build(plan, &wave, &set, &err), KO_OK);
     assert_true(set.rows.branches[0].conv);
     assert_int_equal(set.rows.branches[0].mask, -1);

@@ -191,10 +191,10 @@ static void check_whole(struct ko_tokenizer *tokenizer, const char *answer)
     assert_int_equal(copy.reason, KO_RUNNABLE);
     assert_int_equal(copy.n_tokens, n_prompt);
     assert_int_equal(ko_prompt_n_scored(&copy), n);
-    assert_int_equal(ko_prompt_n_rows(&copy), (int32_t)n_prompt + n - 1);
+    assert_int_equal(ko_prompt_n_rows(&copy, 0), (int32_t)n_prompt + n - 1);
     for (int32_t k = 0; k < n; k++) {
         assert_int_equal(ko_prompt_scored(&copy, k), id[k]);
-        assert_true(k + 1 == n || ko_prompt_row_token(&copy, (int32_t)n_prompt + k) == id[k]);
+        assert_true(k + 1 == n || ko_prompt_row_token(&copy, 0, (int32_t)n_prompt + k) == id[k]);
     }
     assert_memory_equal(copy.token, raw.token, n_prompt * sizeof *raw.token);
     assert_int_equal(copy.subject_begin, raw.subject_begin);

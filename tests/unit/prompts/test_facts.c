@@ -3,11 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include <stdlib.h>
 
 #include "src/prompts/facts.h"
 #include "tests/support/folder.h"
@@ -89,9 +90,56 @@ static void popqa_is_read_from_tabs(void **state)
     assert_string_equal(facts.fact[0].target, "politician");
     assert_string_equal(facts.fact[0].relation, "occupation");
     assert_string_equal(facts.fact[0].text, "What is George \"R\" Rankin's occupation?");
+    assert_int_equal(facts.fact[0].n_choices, 2);
+    assert_string_equal(facts.fact[0].choice[1].text, "pol");
+    assert_string_equal(facts.fact[0].targets, "[\"politician\",\"pol\"]");
+    assert_true(facts.fact[1].n_choices == 0 && !facts.fact[1].targets);
     assert_string_equal(facts.fact[1].text, "In what country is \"Rio, Brazil\"?");
     assert_string_equal(facts.fact[1].subject, "Rio, Brazil");
     assert_null(facts.fact[1].foil);
+    ko_facts_free(&facts);
+}
+
+/* The texts and kinds of a fact's choices: "a:1 b:3". */
+static void expect_choices(const struct ko_fact *fact, const char *wanted)
+{
+    char text[200] = "";
+    for (size_t k = 0; k < fact->n_choices; k++) {
+        const size_t n = strlen(text);
+        (void)snprintf(text + n, sizeof text - n, "%s%s:%d", k ? " " : "", fact->choice[k].text,
+                       fact->choice[k].kind);
+    }
+    assert_string_equal(text, wanted);
+}
+
+static void lists_of_answers_and_options_are_choices(void **state)
+{
+    static const char json[] =
+        "{\"prompt\": \"p x\", \"subject\": \"x\", \"targets\": [\"b \", \"a\", \"b\"]}\n"
+        "{\"prompt\": \"p x\", \"subject\": \"x\", \"target\": \"a\", \"targets\": [\"b\"]}\n"
+        "{\"prompt\": \"p x\", \"subject\": \"x\", \"target\": \"a\", \"options\": [\"c\", \" "
+        "a\"]}\n"
+        "{\"prompt\": \"p x\", \"subject\": \"x\", \"targets\": \"[\\\"a\\\"]\"}\n";
+    static const char csv[] =
+        "prompt,subject,targets,options\n"
+        "p x,x,\"[\"\"a\"\", \"\"b\"\"]\",\"[\"\"b\"\", \"\"c\"\", \"\"a\"\"]\"\n"
+        "p x,x,\"[\"\"a/\xC3\xA9\"\"]\",\n";
+    struct ko_facts facts = read_text(json, sizeof json - 1, NULL);
+    (void)state;
+    expect_choices(&facts.fact[0], "b:1 a:1");
+    assert_string_equal(facts.fact[0].target, "b ");
+    assert_string_equal(facts.fact[0].targets, "[\"b\",\"a\"]");
+    expect_choices(&facts.fact[1], "a:1 b:1");
+    expect_choices(&facts.fact[2], "c:2 a:3");
+    assert_string_equal(facts.fact[2].options, "[\"c\",\"a\"]");
+    assert_null(facts.fact[2].targets);
+    expect_choices(&facts.fact[3], "");
+    assert_string_equal(facts.fact[3].target, "a");
+    ko_facts_free(&facts);
+    facts = read_text(csv, sizeof csv - 1, NULL);
+    expect_choices(&facts.fact[0], "b:3 c:2 a:3");
+    assert_string_equal(facts.fact[0].targets, "[\"b\",\"a\"]");
+    assert_string_equal(facts.fact[1].target, "a/\xC3\xA9");
     ko_facts_free(&facts);
 }
 
@@ -191,9 +239,27 @@ static void the_rome_files_are_read(void **state)
     "{\"name\": \"r\", \"prompt_templates\": " templates ", \"samples\": " samples "}"
 #define ROME(rewrite) "[{\"case_id\": 1, \"requested_rewrite\": " rewrite "}]"
 
+#define CHOICES(lists) "{\"prompt\": \"p\", \"subject\": \"p\", " lists "}"
+
 static const struct {
     const char *text, *error;
 } wrong[] = {
+    {CHOICES("\"targets\": []"), ":1: targets: expected a list of 1 to 256 texts, got [ ]"},
+    {CHOICES("\"target\": \"a\", \"options\": []"),
+     ":1: options: expected a list of 1 to 256 texts"},
+    {CHOICES("\"target\": \"a\", \"options\": [\"b\", \"c\"]"),
+     ":1: the right answer 'a' is not among the options"},
+    {CHOICES("\"targets\": [\"b\", \"a\"], \"options\": [\"b\", \"c\"]"),
+     ":1: the right answer 'a' is not among the options"},
+    {CHOICES("\"target\": \"a\", \"options\": [\"b\", \"a\", \"b \"]"),
+     ":1: option 'b' comes twice"},
+    {CHOICES("\"targets\": [\"a\", 5]"), ":1: targets: expected a text, got 5"},
+    {CHOICES("\"targets\": [\"a\", \" \"]"), ":1: targets: text 2 is empty or has a NUL character"},
+    {CHOICES("\"targets\": {}"), ":1: targets: expected a list of 1 to 256 texts, got { }"},
+    {CHOICES("\"targets\": \"a, b\""), ":1: targets: expected a JSON list of texts, got 'a, b'"},
+    {CHOICES("\"options\": [\"a\"]"), ":1: missing key 'target'"},
+    {"prompt,subject,target,options\np,p,a,\"b, c\"\n",
+     ":2: options: expected a JSON list of texts, got 'b, c'"},
     {"", ": holds no prompts"},
     {" \n\n", ": holds no prompts"},
     {"[]", ": holds no prompts"},
@@ -474,6 +540,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_demo_facts_are_read),
         cmocka_unit_test(popqa_is_read_from_tabs),
+        cmocka_unit_test(lists_of_answers_and_options_are_choices),
         cmocka_unit_test(json_lines_hold_foils_and_spans),
         cmocka_unit_test(json_lines_of_counterfact_tracing_are_read),
         cmocka_unit_test(csv_may_hold_quotes_commas_and_newlines),

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sorts the branches of a wave into the order of their rows. */
+#include "src/tree/wave_order.h"
+
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+
+struct sorted_branch {
+    struct ko_branch branch;
+    int32_t was; /* its index before */
+};
+
+static int compare_int(int32_t a, int32_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int compare_branches(const void *left, const void *right)
+{
+    const struct sorted_branch *a = left, *b = right;
+    const int orders[] = {compare_int(a->branch.leaves_at, b->branch.leaves_at),
+                          compare_int(b->branch.conv, a->branch.conv),
+                          compare_int(a->branch.prompt, b->branch.prompt),
+                          compare_int(a->branch.first_position, b->branch.first_position),
+                          compare_int(a->branch.edge_set, b->branch.edge_set),
+                          compare_int(a->was, b->was)};
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        if (orders[i] != 0) {
+            return orders[i];
+        }
+    }
+    return 0;
+}
+
+/* Parents come first because they leave earlier. */
+enum ko_code ko_wave_sort(struct ko_wave *wave, struct ko_error *err)
+{
+    size_t n = (size_t)wave->n_branches;
+    struct sorted_branch *sorted = ko_new(n, sizeof *sorted, err);
+    int32_t *now = ko_new(n, sizeof *now, err);
+    enum ko_code code = KO_E_MEMORY;
+    if (!sorted || !now) {
+        goto done;
+    }
+    for (size_t i = 0; i < n; i++) {
+        sorted[i] = (struct sorted_branch){wave->branch[i], (int32_t)i};
+    }
+    qsort(sorted, n, sizeof *sorted, compare_branches);
+    for (size_t i = 0; i < n; i++) {
+        now[sorted[i].was] = (int32_t)i;
+    }
+    for (size_t i = 0; i < n; i++) {
+        wave->branch[i] = sorted[i].branch;
+        if (wave->branch[i].parent >= 0) {
+            wave->branch[i].parent = now[wave->branch[i].parent];
+        }
+    }
+    for (int64_t i = 0; i < wave->n_cells; i++) {
+        if (wave->cell[i].branch >= 0) {
+            wave->cell[i].branch = now[wave->cell[i].branch];
+        }
+    }
+    code = KO_OK;
+done:
+    free(sorted);
+    free(now);
+    return code;
+}
+
+void ko_wave_number_rows(struct ko_wave *wave)
+{
+    int32_t row = wave->n_rows;
+    for (int32_t k = wave->n_branches - 1; k >= 0; k--) {
+        row -= wave->branch[k].n_rows;
+        wave->branch[k].first_row = row;
+    }
+}
