@@ -192,8 +192,13 @@ bool ko_record_set(const struct ko_plan *plan, struct ko_record *record, int64_t
         answer += answer ? slot * record->n_answer_tokens : 0;
         choice += choice ? slot * record->n_choices : 0;
     }
-    if (clean && prompt->choices.n > 0 &&
-        choice[ko_prompt_longest(prompt, sequence)].rank != ko_no_answer_metrics.rank) {
+    /* Every wave of a prompt computes the clean run. Of one sequence the last wave's stays, as that of
+       a prompt without choices does. Of several each keeps its first, or the best could be of
+       another wave than its own sequence. */
+    if (clean && prompt->choices.n > 0 && prompt->choices.n_sequences == 1) {
+        *value = ko_no_metrics;
+    } else if (clean && prompt->choices.n > 0 &&
+               choice[ko_prompt_longest(prompt, sequence)].rank != ko_no_answer_metrics.rank) {
         return true;
     }
     const struct ko_cell_metrics cell = {value, answer, choice};

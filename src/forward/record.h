@@ -83,8 +83,8 @@ KO_MUST_CHECK enum ko_code ko_record_check(const struct ko_plan *plan,
                                            const struct ko_record *record, struct ko_error *err);
 /* Sets a cell's metrics (slot -1: the clean run's) from those of the scored tokens of one sequence of
    the prompt, `scored` [ko_prompt_n_entries]. A choice has the sum of the log-probabilities of its
-   tokens, and otherwise the first one's metrics. Of several sequences each is set once; a clean run
-   keeps what it was given first. False where a value is not finite. */
+   tokens, and otherwise the first one's metrics. A clean run is set again in every wave of its prompt.
+   False where a value is not finite. */
 bool ko_record_set(const struct ko_plan *plan, struct ko_record *record, int64_t slot,
                    int32_t sequence, const struct ko_metrics *scored);
 /* Whether the clean run has a finite value of each choice that is scored. */

@@ -126,6 +126,7 @@ static enum ko_code check_outline(const struct ko_cube_shard *first,
     if (memcmp(first->whole->lengths.n, shard->whole->lengths.n, sizeof shard->whole->lengths.n) !=
             0 ||
         first->view->lengths.foils != shard->view->lengths.foils ||
+        first->view->lengths.several != shard->view->lengths.several ||
         first->view->lengths.appended != shard->view->lengths.appended ||
         first->whole->lengths.vacuous != shard->whole->lengths.vacuous) {
         return ko_fail(err, KO_E_INPUT,

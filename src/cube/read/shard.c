@@ -19,8 +19,10 @@ enum ko_code ko_cube_view_open_outline(const struct ko_cube_view *shard, struct 
     if (!view) {
         return KO_E_MEMORY;
     }
-    view->lengths = (struct ko_cube_lengths){
-        .foils = shard->lengths.foils, .appended = shard->lengths.appended, .outline = true};
+    view->lengths = (struct ko_cube_lengths){.foils = shard->lengths.foils,
+                                             .several = shard->lengths.several,
+                                             .appended = shard->lengths.appended,
+                                             .outline = true};
     view->file = H5I_INVALID_HID;
     view->path = ko_copy(shard->path, err);
     if (!view->path) {

@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-
 #include "src/prompts/facts.h"
 #include "tests/support/folder.h"
 
