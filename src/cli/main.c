@@ -15,14 +15,14 @@
 #include "src/cube/read/guard.h"
 #include "src/cube/read/read.h"
 #include "src/formats/table.h"
-#include "src/run/stop.h"
+#include "src/base/machine/signals.h"
 #include "src/spec/schema.h"
 
 struct entry {
     const char *name;
     ko_command *command;
     bool computes;  /* with OpenBLAS and OpenMP */
-    bool stoppable; /* installs the handlers of src/run/stop.h */
+    bool stoppable; /* installs the handlers of src/base/machine/signals.h */
     bool reads;     /* opens cubes */
     bool colors;    /* has --color */
 };

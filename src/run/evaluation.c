@@ -421,25 +421,6 @@ enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs
     return code;
 }
 
-void ko_evaluation_free(struct ko_evaluation *evaluation)
-{
-    ko_strings_free(&evaluation->model);
-    free(evaluation->logprob);
-    free(evaluation->target_rank);
-    free(evaluation->top1_id);
-    free(evaluation->reason);
-    free(evaluation->target);
-    free(evaluation->tokens_hash);
-    free(evaluation->answer_hash);
-    free(evaluation->answer_rank);
-    free(evaluation->answer);
-    free(evaluation->choice);
-    free(evaluation->option_logprob);
-    ko_strings_free(&evaluation->tokenizer_fingerprint);
-    ko_strings_free(&evaluation->content_hash);
-    *evaluation = (struct ko_evaluation){0};
-}
-
 const char *ko_evaluation_content_hash(const struct ko_evaluation *evaluation, const char *model)
 {
     const ptrdiff_t at = ko_strings_find(&evaluation->model, model);

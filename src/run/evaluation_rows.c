@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Puts the clean runs of an evaluation into the order of a plan. */
+/* Puts the clean runs of an evaluation into the order of a plan, and frees them. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -81,4 +81,23 @@ void ko_evaluation_rows_free(struct ko_evaluation_rows *rows)
     free(rows->choice);
     free(rows->option_logprob);
     *rows = (struct ko_evaluation_rows){0};
+}
+
+void ko_evaluation_free(struct ko_evaluation *evaluation)
+{
+    ko_strings_free(&evaluation->model);
+    free(evaluation->logprob);
+    free(evaluation->target_rank);
+    free(evaluation->top1_id);
+    free(evaluation->reason);
+    free(evaluation->target);
+    free(evaluation->tokens_hash);
+    free(evaluation->answer_hash);
+    free(evaluation->answer_rank);
+    free(evaluation->answer);
+    free(evaluation->choice);
+    free(evaluation->option_logprob);
+    ko_strings_free(&evaluation->tokenizer_fingerprint);
+    ko_strings_free(&evaluation->content_hash);
+    *evaluation = (struct ko_evaluation){0};
 }

@@ -14,7 +14,7 @@
 #include "src/cube/run/run_table.h"
 #include "src/run/output.h"
 #include "src/run/session.h"
-#include "src/run/stop.h"
+#include "src/base/machine/signals.h"
 
 /* Opens one of the cubes and checks it. */
 static enum ko_code open_old(const struct ko_options *options, const char *path,

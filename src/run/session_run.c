@@ -25,7 +25,7 @@
 #include "src/run/result_line.h"
 #include "src/run/session.h"
 #include "src/run/settings.h"
-#include "src/run/stop.h"
+#include "src/base/machine/signals.h"
 
 static enum ko_code read_settings(struct ko_session *session, struct ko_error *err)
 {

@@ -19,7 +19,7 @@
 #include "src/run/reuse.h"
 #include "src/run/session.h"
 #include "src/run/session_run.h"
-#include "src/run/stop.h"
+#include "src/base/machine/signals.h"
 
 enum { N_ATTRIBUTES = 8 };
 

@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/tree/branches/branch_order.h"
 #include "src/tree/interventions.h"
 #include "src/tree/prompt_tree.h"
 #include "src/tree/taken.h"
 #include "src/tree/tree_walk.h"
-#include "src/tree/wave_order.h"
 
 struct wave_builder {
     const struct ko_plan *plan;
@@ -379,6 +379,21 @@ static enum ko_code add_prompts(struct wave_builder *b, const struct ko_batch *b
     return code;
 }
 
+static enum ko_code sort_branches(const struct wave_builder *b)
+{
+    const struct ko_wave *wave = &b->wave;
+    int32_t *now = ko_new((size_t)wave->n_branches, sizeof *now, b->err);
+    enum ko_code code =
+        now ? ko_branches_sort(wave->branch, wave->n_branches, now, b->err) : KO_E_MEMORY;
+    for (int64_t i = 0; code == KO_OK && i < wave->n_cells; i++) {
+        if (wave->cell[i].branch >= 0) {
+            wave->cell[i].branch = now[wave->cell[i].branch];
+        }
+    }
+    free(now);
+    return code;
+}
+
 /* Hands the wave out, or frees it after a failure. */
 static enum ko_code end_wave(struct wave_builder *b, enum ko_code code, struct ko_wave *out)
 {
@@ -386,7 +401,7 @@ static enum ko_code end_wave(struct wave_builder *b, enum ko_code code, struct k
         ko_wave_free(&b->wave);
         return code;
     }
-    ko_wave_number_rows(&b->wave);
+    ko_branches_number_rows(b->wave.branch, b->wave.n_branches, b->wave.n_rows);
     *out = b->wave;
     return KO_OK;
 }
@@ -401,7 +416,7 @@ enum ko_code ko_wave_build(const struct ko_plan *plan, const struct ko_batch *ba
     }
     enum ko_code code = add_prompts(&b, batch);
     if (code == KO_OK) {
-        code = ko_wave_sort(&b.wave, err);
+        code = sort_branches(&b);
     }
     return end_wave(&b, code, out);
 }
@@ -470,13 +485,6 @@ enum ko_code ko_wave_of_cell(const struct ko_plan *plan, const struct ko_cell *c
     }
     ko_tree_model_close(&model);
     return end_wave(&b, code, out);
-}
-
-int32_t ko_wave_trunk_rows(const struct ko_plan *plan, const struct ko_wave *wave, int32_t prompt)
-{
-    const struct ko_prompt *p = ko_plan_prompt(plan, wave->model, wave->fact[prompt]);
-    return prompt < wave->n_results ? ko_prompt_n_rows(p, ko_wave_sequence(wave, prompt))
-                                    : p->n_tokens;
 }
 
 void ko_wave_free(struct ko_wave *wave)

@@ -58,12 +58,18 @@ KO_MUST_CHECK enum ko_code ko_wave_build(const struct ko_plan *plan, const struc
 KO_MUST_CHECK enum ko_code ko_wave_of_cell(const struct ko_plan *plan, const struct ko_cell *cell,
                                            int32_t sequence, struct ko_wave *out,
                                            struct ko_error *err);
-/* The rows of a prompt's trunk: T, and those of its answer if it has results. */
-int32_t ko_wave_trunk_rows(const struct ko_plan *plan, const struct ko_wave *wave, int32_t prompt);
 /* The sequence of a prompt; a donor has none, and counts as 0. */
 static inline int32_t ko_wave_sequence(const struct ko_wave *wave, int32_t prompt)
 {
     return prompt < wave->n_results ? wave->run[prompt].sequence : 0;
+}
+/* The rows of a prompt's trunk: T, and those of its answer if it has results. */
+static inline int32_t ko_wave_trunk_rows(const struct ko_plan *plan, const struct ko_wave *wave,
+                                         int32_t prompt)
+{
+    const struct ko_prompt *p = ko_plan_prompt(plan, wave->model, wave->fact[prompt]);
+    return prompt < wave->n_results ? ko_prompt_n_rows(p, ko_wave_sequence(wave, prompt))
+                                    : p->n_tokens;
 }
 void ko_wave_free(struct ko_wave *wave); /* leaves {0} */
 

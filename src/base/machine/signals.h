@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stopping a run early: by TERM, INT or USR1, or at --stop-at. A second INT or TERM ends the
    process at once. */
-#ifndef KO_RUN_STOP_H
-#define KO_RUN_STOP_H
+#ifndef KO_BASE_MACHINE_SIGNALS_H
+#define KO_BASE_MACHINE_SIGNALS_H
 
 #include <stdbool.h>
 #include <stdint.h>

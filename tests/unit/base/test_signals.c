@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "src/base/clock.h"
-#include "src/run/stop.h"
+#include "src/base/machine/signals.h"
 
 /* A process that hears of a stop and does not end, as one in a library that does not come back. */
 static pid_t start(void)

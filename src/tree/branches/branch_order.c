@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sorts the branches of a wave into the order of their rows. */
-#include "src/tree/wave_order.h"
+#include "src/tree/branches/branch_order.h"
 
 #include <stdlib.h>
 
@@ -34,45 +34,33 @@ static int compare_branches(const void *left, const void *right)
 }
 
 /* Parents come first because they leave earlier. */
-enum ko_code ko_wave_sort(struct ko_wave *wave, struct ko_error *err)
+enum ko_code ko_branches_sort(struct ko_branch *branch, int32_t n_branches, int32_t *now,
+                              struct ko_error *err)
 {
-    size_t n = (size_t)wave->n_branches;
+    const size_t n = (size_t)n_branches;
     struct sorted_branch *sorted = ko_new(n, sizeof *sorted, err);
-    int32_t *now = ko_new(n, sizeof *now, err);
-    enum ko_code code = KO_E_MEMORY;
-    if (!sorted || !now) {
-        goto done;
+    if (!sorted) {
+        return KO_E_MEMORY;
     }
     for (size_t i = 0; i < n; i++) {
-        sorted[i] = (struct sorted_branch){wave->branch[i], (int32_t)i};
+        sorted[i] = (struct sorted_branch){branch[i], (int32_t)i};
     }
     qsort(sorted, n, sizeof *sorted, compare_branches);
     for (size_t i = 0; i < n; i++) {
         now[sorted[i].was] = (int32_t)i;
     }
     for (size_t i = 0; i < n; i++) {
-        wave->branch[i] = sorted[i].branch;
-        if (wave->branch[i].parent >= 0) {
-            wave->branch[i].parent = now[wave->branch[i].parent];
-        }
+        branch[i] = sorted[i].branch;
+        branch[i].parent = branch[i].parent >= 0 ? now[branch[i].parent] : -1;
     }
-    for (int64_t i = 0; i < wave->n_cells; i++) {
-        if (wave->cell[i].branch >= 0) {
-            wave->cell[i].branch = now[wave->cell[i].branch];
-        }
-    }
-    code = KO_OK;
-done:
     free(sorted);
-    free(now);
-    return code;
+    return KO_OK;
 }
 
-void ko_wave_number_rows(struct ko_wave *wave)
+void ko_branches_number_rows(struct ko_branch *branch, int32_t n_branches, int32_t n_rows)
 {
-    int32_t row = wave->n_rows;
-    for (int32_t k = wave->n_branches - 1; k >= 0; k--) {
-        row -= wave->branch[k].n_rows;
-        wave->branch[k].first_row = row;
+    for (int32_t k = n_branches - 1; k >= 0; k--) {
+        n_rows -= branch[k].n_rows;
+        branch[k].first_row = n_rows;
     }
 }

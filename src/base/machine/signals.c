@@ -2,7 +2,7 @@
 /* Holds the signal handler and the stop time. They are static variables of this file because a
    signal handler cannot be given an argument. */
 #define _GNU_SOURCE
-#include "src/run/stop.h"
+#include "src/base/machine/signals.h"
 
 #include <signal.h>
 #include <stddef.h>
