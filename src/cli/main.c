@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ko_version.h"
+#include "src/base/machine/signals.h"
 #include "src/base/text.h"
 #include "src/cli/cli.h"
 #include "src/cli/restart.h"
@@ -15,7 +16,6 @@
 #include "src/cube/read/guard.h"
 #include "src/cube/read/read.h"
 #include "src/formats/table.h"
-#include "src/base/machine/signals.h"
 #include "src/spec/schema.h"
 
 struct entry {

@@ -9,12 +9,12 @@
 
 #include "mpi/cube/reuse.h"
 #include "src/base/clock.h"
+#include "src/base/machine/signals.h"
 #include "src/base/memory.h"
 #include "src/cube/read/view_taken.h"
 #include "src/cube/run/run_table.h"
 #include "src/run/output.h"
 #include "src/run/session.h"
-#include "src/base/machine/signals.h"
 
 /* Opens one of the cubes and checks it. */
 static enum ko_code open_old(const struct ko_options *options, const char *path,

@@ -20,12 +20,12 @@
 #include "mpi/world/broadcast.h"
 #include "mpi/world/launch.h"
 #include "src/base/clock.h"
+#include "src/base/machine/signals.h"
 #include "src/base/machine/terminal.h"
 #include "src/base/text.h"
 #include "src/run/result_line.h"
 #include "src/run/session.h"
 #include "src/run/settings.h"
-#include "src/base/machine/signals.h"
 
 static enum ko_code read_settings(struct ko_session *session, struct ko_error *err)
 {

@@ -10,6 +10,7 @@
 
 #include "ko_version.h"
 #include "src/base/file.h"
+#include "src/base/machine/signals.h"
 #include "src/base/memory.h"
 #include "src/cube/create/create.h"
 #include "src/cube/read/done.h"
@@ -19,7 +20,6 @@
 #include "src/run/reuse.h"
 #include "src/run/session.h"
 #include "src/run/session_run.h"
-#include "src/base/machine/signals.h"
 
 enum { N_ATTRIBUTES = 8 };
 
