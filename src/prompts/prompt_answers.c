@@ -189,6 +189,7 @@ static enum ko_code score_choices(const struct ko_audit *audit, const struct ko_
     }
     free(answer);
     p->foil = -1;
+    p->foil_state = fact->foil ? KO_FOIL_BESIDE_CHOICES : KO_FOIL_ABSENT;
     return code;
 }
 

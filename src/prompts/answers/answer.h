@@ -49,7 +49,8 @@ extern const char *const ko_answer_rows_words[KO_N_ANSWER_ROWS];
     X(KO_FOIL_MERGES, "it merges with the prompt")                                                 \
     X(KO_FOIL_OUTSIDE_VOCABULARY, "its token is outside the model's vocabulary")                   \
     X(KO_FOIL_REFUSED, "the tokenizer refuses its text")                                           \
-    X(KO_FOIL_NOT_WHOLE, "whole answers are scored without foils")
+    X(KO_FOIL_NOT_WHOLE, "whole answers are scored without foils")                                 \
+    X(KO_FOIL_BESIDE_CHOICES, "several right answers and options are scored without foils")
 
 enum ko_foil {
 #define X(name, sentence) name,
