@@ -39,7 +39,7 @@ static void rows_behind_a_matrix_go_on_from_its_largest_position(void **state)
     static const int32_t one[] = {0, 5, 5, 6, 7, 8}, width[] = {0, 9, 4, 10, 11, 12};
     const struct ko_prompt none = make_prompt(0), single = make_prompt(1), three = make_prompt(3);
     (void)state;
-    assert_int_equal(ko_prompt_n_rows(&three), 6);
+    assert_int_equal(ko_prompt_n_rows(&three, 0), 6);
     for (int32_t row = 0; row < 6; row++) {
         assert_int_equal(ko_prompt_turn(&none, 2, row), row);
         assert_int_equal(ko_prompt_turn(&single, 0, row), one[row]);
