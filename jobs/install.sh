@@ -4,6 +4,7 @@
 # nothing is installed: what is missing is named and the exit status is 2. Sourced, it only defines its functions:
 #   ko_install_missing   the above
 #   ko_python            prints a Python that has what analysis/ needs (ko_python_modules); status 1 where there is none
+#   ko_release, ko_mirror
 # KNOCKOUT_PYTHON names a Python to try first. The system's Python is never changed by pip: what apt does not have goes to build/venv.
 
 ko_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -100,6 +101,17 @@ ko_make_venv() {
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || ko_apt install python3-venv || return
     /usr/bin/python3 -m venv --system-site-packages "$ko_root/build/venv" &&
         "$ko_root/build/venv/bin/python3" -m pip install --quiet --disable-pip-version-check "${ko_python_modules[@]}"
+}
+
+# ko_release, ko_mirror: the code name of this machine's Debian or Ubuntu, and the first mirror that apt is told of.
+ko_release() {
+    # shellcheck source=/dev/null
+    (. /etc/os-release && echo "${VERSION_CODENAME:-}")
+}
+
+ko_mirror() {
+    cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+        sed -n 's/^URIs: *//p; s/^deb \(\[.*\] \)\?\([^ ]*\) .*/\2/p' | sed -n 1p || true
 }
 
 # ko_apt update, ko_apt install PACKAGE...: as root or through sudo.

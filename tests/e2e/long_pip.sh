@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# `pip install .` into an environment beside the modules of the system: the package runs, plans and draws with the program that it brought. Long: it builds everything.
+# `pip install .` into an environment of its own: the package runs, plans and draws with the program that it brought. Long: it builds everything.
 source "$(dirname "$0")/small_spec.inc"
 /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || { echo "skipped: there is no python3-venv"; exit 77; }
-/usr/bin/python3 -m venv --system-site-packages "$scratch/venv"
+/usr/bin/python3 -m venv "$scratch/venv"
 pip() { "$scratch/venv/bin/pip" --disable-pip-version-check "$@"; }
 pip download -q --no-deps -d "$scratch" scikit-build-core >/dev/null 2>&1 || { echo "skipped: pip reaches no packages"; exit 77; }
 git -C "$KO_SOURCE_DIR" status --porcelain >"$scratch/before"
