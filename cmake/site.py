@@ -14,8 +14,8 @@ from urllib.parse import unquote
 # What a reader needs first stands first. A title, or {title: pages}.
 NAVIGATION = [
     {"knockout": "README.md"},
-    {"First steps": [{"From prompts to a figure": "docs/walkthrough.md"}, {"Beside other tools": "docs/comparison.md"},
-                     {"In Python": "docs/python.md"}]},
+    {"First steps": [{"Installing": "docs/install.md"}, {"From prompts to a figure": "docs/walkthrough.md"},
+                     {"Beside other tools": "docs/comparison.md"}, {"In Python": "docs/python.md"}]},
     {"Writing a sweep": [{"What a cell is": "docs/semantics.md"}, {"The sweep spec": "docs/spec.md"}, {"Heads and sublayers": "docs/parts.md"},
                          {"Prompts that are not text": "docs/embeddings.md"},
                          {"Hybrids": "docs/hybrids.md"}, {"Limits": "docs/limits.md"}, {"Precision": "docs/precision.md"}]},

@@ -1,6 +1,6 @@
 """What the end-to-end scripts ask of cubes.
 
-    cubes.py same A.h5 B.h5            every dataset but run* equal, bit for bit; names the first that differs
+    cubes.py same A.h5 B.h5 [NAME...]  every dataset but run* and those named equal, bit for bit; names the first that differs
     cubes.py near A.h5 B.h5 LOGPROB KL [RANKS]
                                        the same cells; log-probabilities and KL no further apart than that, ranks and first tokens
                                        equal but for a share of RANKS (default 0); prints the largest differences
@@ -36,8 +36,10 @@ def arrays(path):
     return found
 
 
-def same(a, b):
+def same(a, b, *except_for):
     left, right = arrays(a), arrays(b)
+    for name in except_for:
+        del left[name], right[name]
     if left.keys() != right.keys():
         sys.exit(f"{a} and {b} hold different datasets: {sorted(left.keys() ^ right.keys())}")
     if "logprob" in left and not np.isfinite(left["logprob"]).any():
