@@ -39,7 +39,7 @@ struct ko_branch {
        copy of a branch on a device has the device's. */
     const uint8_t *stages;
     uint8_t mixers;     /* bits of enum ko_mixer */
-    int32_t edge_set;   /* index into ko_rows.edges */
+    int32_t edge_set;   /* index into ko_rows.edges, of the first part */
     int32_t mask;       /* index into the feature masks; -1: every feature */
     bool conv;          /* the taps of removed edges are removed too (+conv) */
     bool after_softmax; /* attention: weights are zeroed after the softmax, not renormalised */
@@ -48,12 +48,15 @@ struct ko_branch {
     int32_t removal; /* index into ko_rows.removals; -1: it takes out no component */
 };
 
-/* The removed edges of one branch in its prompt, as struct ko_edges of src/prompts: the edge (i, j)
-   with target[i], source[j] and j <= i, or with `later` j < i. T counts the rows of an answer too. */
+/* Removed edges of a branch in its prompt, as struct ko_edges of src/prompts: the edge (i, j) with
+   target[i], source[j] and j <= i, or with `later` j < i. T counts the rows of an answer too. Edges
+   may have several parts side by side in ko_rows.edges: with the same `later`, and no two with a
+   common target or with the same sources. */
 struct ko_edge_set {
     bool later;
     const uint8_t *target; /* [T] host memory */
     const uint8_t *source; /* [T] host memory */
+    bool more;             /* the next one is a further part */
 };
 
 /* A component that one branch takes out: what sublayers add to the residual stream, or the input of
@@ -88,7 +91,7 @@ struct ko_rows {
     const int32_t *trunk_first;       /* [n_prompts] row of position 0 */
     const int32_t *n_tokens;          /* [n_prompts] T, the rows of the trunk */
     const struct ko_branch *branches; /* [n_branches] ordered as their rows */
-    const struct ko_edge_set *edges;  /* [n_edge_sets] */
+    const struct ko_edge_set *edges;  /* [n_edge_sets] parts */
     const struct ko_removal *removals;
     int32_t n_removals;
 
@@ -123,10 +126,27 @@ static inline int32_t ko_rows_turn(const struct ko_rows *rows, int32_t axis, int
     return rows->turn ? rows->turn[of_axis + (size_t)row] : rows->position[row];
 }
 
-/* Whether (i, j), j <= i, is an edge of the set. */
+/* The part behind `part` of the same edges; NULL: that was the last. */
+static inline const struct ko_edge_set *ko_edge_set_next(const struct ko_edge_set *part)
+{
+    return part->more ? part + 1 : NULL;
+}
+
+/* The part of a branch's edges, whose first part is `set`, that has those into position i; NULL: `set` is
+   NULL, or no edge goes there. */
+static inline const struct ko_edge_set *ko_edge_set_into(const struct ko_edge_set *set, int32_t i)
+{
+    while (set && !set->target[i]) {
+        set = ko_edge_set_next(set);
+    }
+    return set;
+}
+
+/* Whether (i, j), j <= i, is one of the edges whose first part is `set`. */
 static inline bool ko_edge_set_has(const struct ko_edge_set *set, int32_t i, int32_t j)
 {
-    return set->target[i] && set->source[j] && !(set->later && j == i);
+    const struct ko_edge_set *part = ko_edge_set_into(set, i);
+    return part && part->source[j] && !(part->later && j == i);
 }
 
 /* Whether a branch that cuts edges cuts those of this attention head. */

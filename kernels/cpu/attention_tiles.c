@@ -212,9 +212,9 @@ static struct ko_attend_query query_of(const struct group *group, const struct s
         query.own_row = group->source + branch->first_row;
     }
     if (cut && ko_branch_cuts_head(cut, head)) {
-        const struct ko_edge_set *edges = &rows->edges[cut->edge_set];
-        query.removed = edges->target[i] ? edges->source : NULL;
-        query.keeps_itself = edges->later;
+        const struct ko_edge_set *edges = ko_edge_set_into(&rows->edges[cut->edge_set], i);
+        query.removed = edges ? edges->source : NULL;
+        query.keeps_itself = edges && edges->later;
         query.after_softmax = cut->after_softmax;
     }
     return query;

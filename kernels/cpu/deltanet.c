@@ -14,36 +14,43 @@
    the state after a branch's last chunk is not needed. */
 enum { TRUNK_CHUNKED_FROM = 24, BRANCH_CHUNKED_FROM = 2 };
 
-/* The source set of branch b where it loses edges in this head, else -1. */
-static int32_t set_of(const struct ko_delta_walk *walk, int32_t b)
+/* The first part of the edges of branch b where it loses them in this head, else NULL. */
+static const struct ko_edge_set *edges_of(const struct ko_delta_walk *walk, int32_t b)
 {
     const struct ko_rows *rows = &walk->be->rows;
     const struct ko_deltanet *args = walk->args;
     const struct ko_branch *branch = &rows->branches[b];
-    if (!ko_branch_cuts(branch, args->stage, KO_MIXER_SSM)) {
-        return -1;
+    if (branch->edge_set < 0 || !ko_branch_cuts(branch, args->stage, KO_MIXER_SSM)) {
+        return NULL;
     }
     const uint8_t *mask = ko_cpu_mask(rows, branch, args->masks, args->stage, args->n_heads);
-    return !mask || mask[walk->head] ? walk->be->tree.source_set[b] : -1;
+    return !mask || mask[walk->head] ? &rows->edges[branch->edge_set] : NULL;
 }
 
-/* Whether row i of branch b reads S'_k, where k is its set_of. */
-static bool reads_without(const struct ko_delta_walk *walk, int32_t b, int32_t k, int32_t i)
+/* Whether row i of a branch with these edges reads S' without the sources of one part of them, or S
+   (part NULL). */
+static bool reads_part(const struct ko_edge_set *edges, const struct ko_edge_set *part, int32_t i)
 {
-    const struct ko_rows *rows = &walk->be->rows;
-    const struct ko_edge_set *edges = k < 0 ? NULL : &rows->edges[rows->branches[b].edge_set];
-    return edges && edges->target[i];
+    return ko_edge_set_into(edges, i) == part;
 }
 
-/* The last row of branch b that reads S'_k (`without`) or S; -1: no row does. */
-static int32_t last_reader(const struct ko_delta_walk *walk, int32_t b, int32_t k, bool without)
+/* The last row of branch b that reads what belongs to the part, one of `edges` or NULL; -1: no row
+   does. */
+static int32_t last_reader(const struct ko_delta_walk *walk, int32_t b,
+                           const struct ko_edge_set *edges, const struct ko_edge_set *part)
 {
     int32_t t0 = walk->be->rows.branches[b].first_position;
     int32_t i = walk->be->rows.n_tokens[walk->prompt] - 1;
-    while (i >= t0 && reads_without(walk, b, k, i) != without) {
+    while (i >= t0 && !reads_part(edges, part, i)) {
         i--;
     }
     return i >= t0 ? i : -1;
+}
+
+/* Number k of the part's source set; -1 for NULL. */
+static int32_t set_of(const struct ko_delta_walk *walk, const struct ko_edge_set *part)
+{
+    return part ? ko_cpu_tree_set(&walk->be->tree, &walk->be->rows, part) : -1;
 }
 
 /* Sets `until`: a branch needs the trunk's S'_k up to the position where it leaves. No state is in
@@ -58,10 +65,13 @@ static void mark_trunk(const struct ko_delta_walk *walk)
         walk->started[k] = -1;
     }
     for (int32_t at = tree->first[walk->prompt]; at < tree->first[walk->prompt + 1]; at++) {
-        int32_t b = tree->by_start[at], k = b < walk->active ? set_of(walk, b) : -1;
-        if (k >= 0 && last_reader(walk, b, k, true) >= 0) {
-            int32_t until = walk->be->rows.branches[b].first_position - 1;
-            walk->until[k] = until > walk->until[k] ? until : walk->until[k];
+        int32_t b = tree->by_start[at], until = walk->be->rows.branches[b].first_position - 1;
+        const struct ko_edge_set *edges = b < walk->active ? edges_of(walk, b) : NULL;
+        for (const struct ko_edge_set *part = edges; part; part = ko_edge_set_next(part)) {
+            int32_t k = set_of(walk, part);
+            if (last_reader(walk, b, edges, part) >= 0 && until > walk->until[k]) {
+                walk->until[k] = until;
+            }
         }
     }
 }
@@ -111,25 +121,26 @@ static const float *start_of(struct ko_delta_walk *walk, int32_t k, int32_t begi
     return start;
 }
 
-/* A branch's rows that read S'_k (`without`) or S, up to the last of them. */
+/* A branch's rows that read S' without the sources of a part of its edges, or S, up to the last of
+   them. */
 struct reading {
     const struct ko_branch *branch;
-    const struct ko_edge_set *edges; /* NULL: S */
-    int32_t b, k, last;
-    bool without;
+    const struct ko_edge_set *edges; /* NULL: the branch loses none */
+    const struct ko_edge_set *part;  /* NULL: S */
+    int32_t last;
 };
 
 /* Whether row i reads its own write, which the state does not have. */
 static bool reads_own(const struct reading *reading, int32_t i)
 {
-    return reading->edges && reading->edges->later && reading->edges->source[i];
+    return reading->part && reading->part->later && reading->part->source[i];
 }
 
 /* Writes row i from row r of walk->y, if it reads the state. */
 static void put_row(const struct ko_delta_walk *walk, const struct reading *reading, int32_t r,
                     int32_t i)
 {
-    if (reads_without(walk, reading->b, reading->k, i) == reading->without) {
+    if (reads_part(reading->edges, reading->part, i)) {
         ko_delta_write(walk, r, reading->branch->first_row + i - reading->branch->first_position);
     }
 }
@@ -150,7 +161,7 @@ static void walk_rows(struct ko_delta_walk *walk, const struct reading *reading,
     int32_t t0 = reading->branch->first_position;
     for (int32_t i = t0; i <= reading->last; i++) {
         ko_delta_read(walk, own, reading->branch->first_row + i - t0, 1);
-        ko_delta_step(walk, own, reading->edges && reading->edges->source[i], from,
+        ko_delta_step(walk, own, reading->part && reading->part->source[i], from,
                       i == reading->last ? NULL : walk->branch);
         from = walk->branch;
         if (reads_own(reading, i)) {
@@ -170,7 +181,7 @@ static void walk_chunks(struct ko_delta_walk *walk, const struct reading *readin
         n = left < KO_DELTA_ROWS ? left : KO_DELTA_ROWS;
         ko_delta_read(walk, own, reading->branch->first_row + i - t0, n);
         ko_delta_multiply(walk, own, n);
-        ko_delta_advance(walk, own, reading->edges ? reading->edges->source + i : NULL, from,
+        ko_delta_advance(walk, own, reading->part ? reading->part->source + i : NULL, from,
                          n == left ? NULL : walk->branch, true);
         from = walk->branch;
         for (int32_t r = 0; r < n; r++) {
@@ -183,23 +194,19 @@ static void walk_chunks(struct ko_delta_walk *walk, const struct reading *readin
     }
 }
 
-/* Computes the rows of branch b that read S'_k (`without`) or S. The trunk's states are those before
-   position `begin`. */
-static void walk_branch(struct ko_delta_walk *walk, int32_t b, int32_t k, bool without,
-                        int32_t begin)
+/* Computes the rows of branch b that read what belongs to the part, one of its `edges` or NULL. The
+   trunk's states are those before position `begin`. */
+static void walk_branch(struct ko_delta_walk *walk, int32_t b, const struct ko_edge_set *edges,
+                        const struct ko_edge_set *part, int32_t begin)
 {
     const struct ko_branch *branch = &walk->be->rows.branches[b];
     int32_t t0 = branch->first_position;
-    struct reading reading = {.branch = branch,
-                              .edges = without ? &walk->be->rows.edges[branch->edge_set] : NULL,
-                              .b = b,
-                              .k = k,
-                              .last = last_reader(walk, b, k, without),
-                              .without = without};
+    struct reading reading = {
+        .branch = branch, .edges = edges, .part = part, .last = last_reader(walk, b, edges, part)};
     if (reading.last < 0) {
         return;
     }
-    const float *from = start_of(walk, without ? k : -1, begin, t0);
+    const float *from = start_of(walk, set_of(walk, part), begin, t0);
     if (reading.last + 1 - t0 < BRANCH_CHUNKED_FROM) {
         walk_rows(walk, &reading, from);
     } else {
@@ -218,10 +225,13 @@ static void walk_branches(struct ko_delta_walk *walk, int32_t begin, int32_t n, 
         if (branches[b].first_position >= begin + n) {
             return;
         }
-        if (b < walk->active) {
-            int32_t k = set_of(walk, b);
-            walk_branch(walk, b, k, false, begin);
-            walk_branch(walk, b, k, true, begin);
+        if (b >= walk->active) {
+            continue;
+        }
+        const struct ko_edge_set *edges = edges_of(walk, b);
+        walk_branch(walk, b, edges, NULL, begin);
+        for (const struct ko_edge_set *part = edges; part; part = ko_edge_set_next(part)) {
+            walk_branch(walk, b, edges, part, begin);
         }
     }
 }

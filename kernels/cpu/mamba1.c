@@ -17,8 +17,8 @@ static void mark_trunk(const struct ko_scan *scan)
         scan->trunk_until[k] = -1;
     }
     for (int32_t at = tree->first[scan->prompt]; at < tree->first[scan->prompt + 1]; at++) {
-        int32_t b = tree->by_start[at], k = ko_scan_set(scan, b);
-        if (b >= scan->active || k < 0) {
+        const int32_t b = tree->by_start[at];
+        if (b >= scan->active) {
             continue;
         }
         const struct ko_branch *branch = &rows->branches[b];
@@ -27,7 +27,7 @@ static void mark_trunk(const struct ko_scan *scan)
             until = branch->parent < 0 ? rows->n_tokens[scan->prompt] - 1
                                        : rows->branches[branch->parent].first_position - 1;
         }
-        scan->trunk_until[k] = until > scan->trunk_until[k] ? until : scan->trunk_until[k];
+        ko_scan_need(scan, b, until, scan->trunk_until);
     }
 }
 

@@ -20,19 +20,19 @@ struct walk {
 
     /* Scratch of the thread: vectors [KO_SCAN_BLOCK]. */
     float *trunk;  /* [1 + sets] h, then each h'_k */
-    float *branch; /* [2] h and h' */
+    float *branch; /* [1 + sets] h, then each h'_k that the branch reads */
     float *unused, *zero;
 };
 
 static size_t scratch_floats(int32_t max_sets)
 {
-    return (5 + (size_t)max_sets) * KO_SCAN_BLOCK;
+    return (4 + 2 * (size_t)max_sets) * KO_SCAN_BLOCK;
 }
 
 static void carve_scratch(struct walk *walk, float *at, int32_t max_sets)
 {
     walk->trunk = at, at += (1 + (size_t)max_sets) * KO_SCAN_BLOCK;
-    walk->branch = at, at += 2 * (size_t)KO_SCAN_BLOCK;
+    walk->branch = at, at += (1 + (size_t)max_sets) * KO_SCAN_BLOCK;
     walk->unused = at, at += KO_SCAN_BLOCK;
     walk->zero = at;
     memset(walk->zero, 0, KO_SCAN_BLOCK * sizeof(float));
@@ -67,27 +67,28 @@ static void walk_branch(const struct walk *walk, int32_t b)
     const struct ko_rows *rows = &walk->be->rows;
     const struct ko_rglru *args = walk->args;
     const struct ko_branch *branch = &rows->branches[b];
-    bool cut = ko_branch_cuts(branch, args->stage, KO_MIXER_SSM);
-    int32_t set = cut ? walk->be->tree.source_set[b] : -1;
-    const struct ko_edge_set *edges = set < 0 ? NULL : &rows->edges[branch->edge_set];
-    float *h = walk->branch, *without = state_of(walk->branch, 0);
-    memcpy(h, walk->trunk, KO_SCAN_BLOCK * sizeof *h);
-    if (edges) {
-        memcpy(without, state_of(walk->trunk, set), KO_SCAN_BLOCK * sizeof *without);
+    bool cut = branch->edge_set >= 0 && ko_branch_cuts(branch, args->stage, KO_MIXER_SSM);
+    const struct ko_edge_set *edges = cut ? &rows->edges[branch->edge_set] : NULL;
+    memcpy(walk->branch, walk->trunk, KO_SCAN_BLOCK * sizeof *walk->branch);
+    for (const struct ko_edge_set *part = edges; part; part = ko_edge_set_next(part)) {
+        int32_t set = ko_cpu_tree_set(&walk->be->tree, rows, part);
+        memcpy(state_of(walk->branch, set), state_of(walk->trunk, set),
+               KO_SCAN_BLOCK * sizeof *walk->branch);
     }
     for (int32_t k = 0; k < branch->n_rows; k++) {
         int32_t row = branch->first_row + k, i = branch->first_position + k;
         int32_t source = ko_rows_source_after_conv(rows, row, args->stage);
-        bool reads = edges && edges->target[i];
+        const struct ko_edge_set *reads = ko_edge_set_into(edges, i);
         float *out = args->out + ko_at(row, args->d, walk->first);
-        advance_state(walk, source, false, h, reads ? walk->unused : out);
-        if (edges) {
-            bool removed = edges->source[i];
-            advance_state(walk, source, removed, without, reads ? out : walk->unused);
-            if (reads && removed && edges->later) {
-                walk->be->isa->add_scaled((size_t)walk->n, 1.0F,
-                                          args->input + ko_at(source, args->ld, walk->first), out);
-            }
+        advance_state(walk, source, false, walk->branch, reads ? walk->unused : out);
+        for (const struct ko_edge_set *part = edges; part; part = ko_edge_set_next(part)) {
+            int32_t set = ko_cpu_tree_set(&walk->be->tree, rows, part);
+            advance_state(walk, source, part->source[i], state_of(walk->branch, set),
+                          reads == part ? out : walk->unused);
+        }
+        if (reads && reads->source[i] && reads->later) {
+            walk->be->isa->add_scaled((size_t)walk->n, 1.0F,
+                                      args->input + ko_at(source, args->ld, walk->first), out);
         }
     }
 }

@@ -34,6 +34,15 @@ void ko_scan_carve(struct ko_scan *scan, void *memory, int32_t max_sets)
     scan->be->isa->start(KO_SCAN_BLOCK, NULL, scan->zero);
 }
 
+void ko_scan_need(const struct ko_scan *scan, int32_t b, int32_t last, int32_t *until)
+{
+    const struct ko_edge_set *part = ko_scan_edges(scan, b);
+    for (; part; part = ko_edge_set_next(part)) {
+        const int32_t k = ko_cpu_tree_set(&scan->be->tree, &scan->be->rows, part);
+        until[k] = last > until[k] ? last : until[k];
+    }
+}
+
 struct ko_scan_inputs ko_scan_read(const struct ko_scan *scan, int32_t row, int32_t i)
 {
     const struct ko_mamba1 *args = scan->args;
@@ -70,13 +79,12 @@ static float own_weight(const struct ko_scan *scan, const struct ko_scan_inputs 
 }
 
 const float *ko_scan_choose(const struct ko_scan *scan, const struct ko_scan_inputs *in, int32_t b,
-                            int32_t k, const float *y_h, const float *y_k)
+                            const struct ko_edge_set *edges, const float *y_h, const float *y_k)
 {
     const struct ko_cpu_isa *isa = scan->be->isa;
     const struct ko_rows *rows = &scan->be->rows;
     const struct ko_branch *branch = &rows->branches[b];
-    const struct ko_edge_set *edges = k < 0 ? NULL : &rows->edges[branch->edge_set];
-    if (!edges || !edges->target[in->i]) {
+    if (!edges) {
         return y_h;
     }
     size_t n = (size_t)scan->n;
@@ -136,10 +144,17 @@ void ko_scan_step(const struct ko_scan *scan, const struct ko_scan_inputs *in, f
     }
 }
 
-const float *ko_scan_y(const struct ko_scan *scan, int32_t k, int32_t i)
+const float *ko_scan_y(const struct ko_scan *scan, const struct ko_scan_inputs *in, int32_t b)
 {
-    bool same = k < 0 || i < scan->be->tree.set_begin[ko_scan_set_index(scan, k)];
-    return same ? scan->y : scan->y + ko_at(1 + k, KO_SCAN_BLOCK, 0);
+    const struct ko_cpu_tree *tree = &scan->be->tree;
+    const struct ko_edge_set *edges = ko_edge_set_into(ko_scan_edges(scan, b), in->i);
+    if (!edges) {
+        return scan->y;
+    }
+    const int32_t k = ko_cpu_tree_set(tree, &scan->be->rows, edges);
+    const bool same = in->i < tree->set_begin[ko_scan_set_index(scan, k)];
+    return ko_scan_choose(scan, in, b, edges, scan->y,
+                          same ? scan->y : scan->y + ko_at(1 + k, KO_SCAN_BLOCK, 0));
 }
 
 int32_t ko_scan_first_reader(const struct ko_scan *scan, int32_t parent)
@@ -168,8 +183,7 @@ void ko_scan_readers(const struct ko_scan *scan, const struct ko_scan_inputs *in
         if (!ko_scan_reads(scan, b) || in->i < branch->first_position) {
             continue;
         }
-        int32_t k = ko_scan_set(scan, b);
-        const float *y = ko_scan_choose(scan, in, b, k, scan->y, ko_scan_y(scan, k, in->i));
-        ko_scan_write(scan, in, branch->first_row + in->i - branch->first_position, y);
+        ko_scan_write(scan, in, branch->first_row + in->i - branch->first_position,
+                      ko_scan_y(scan, in, b));
     }
 }

@@ -48,13 +48,18 @@ static inline bool ko_scan_reads(const struct ko_scan *scan, int32_t b)
     return b >= scan->first_reader && b < scan->active;
 }
 
-/* The source set of branch b where its edges are removed in this stage, else -1. */
-static inline int32_t ko_scan_set(const struct ko_scan *scan, int32_t b)
+/* The first part of the edges of branch b if they are removed in this stage, else NULL. */
+static inline const struct ko_edge_set *ko_scan_edges(const struct ko_scan *scan, int32_t b)
 {
-    return ko_branch_cuts(&scan->be->rows.branches[b], scan->args->stage, KO_MIXER_SSM)
-               ? scan->be->tree.source_set[b]
-               : -1;
+    const struct ko_rows *rows = &scan->be->rows;
+    const struct ko_branch *branch = &rows->branches[b];
+    return branch->edge_set >= 0 && ko_branch_cuts(branch, scan->args->stage, KO_MIXER_SSM)
+               ? &rows->edges[branch->edge_set]
+               : NULL;
 }
+
+/* Raises until [sets] to position `last` for the sets that branch b reads in this stage. */
+void ko_scan_need(const struct ko_scan *scan, int32_t b, int32_t last, int32_t *until);
 
 /* Index in the tree of the prompt's set k. */
 static inline int32_t ko_scan_set_index(const struct ko_scan *scan, int32_t k)
@@ -83,18 +88,19 @@ struct ko_scan_inputs ko_scan_read(const struct ko_scan *scan, int32_t row, int3
 void ko_scan_write(const struct ko_scan *scan, const struct ko_scan_inputs *in, int32_t row,
                    const float *y);
 
-/* The y that branch b reads at a row with these inputs: y_h, y_k (from h'_k, where k is its set or
-   -1), or a mixture of both in scan->chosen. Borrowed. */
+/* The y that branch b reads at a row with these inputs: y_h, y_k (from h'_k without the sources of
+   the part `edges`), or a mixture of both in scan->chosen. edges NULL: the row loses no edge.
+   Borrowed. */
 const float *ko_scan_choose(const struct ko_scan *scan, const struct ko_scan_inputs *in, int32_t b,
-                            int32_t k, const float *y_h, const float *y_k);
+                            const struct ko_edge_set *edges, const float *y_h, const float *y_k);
 
 /* One step along a path: replaces the states before row `in` by the states after it, and fills
    scan->y. until: trunk_until or branch_until. last: the new states are not needed. */
 void ko_scan_step(const struct ko_scan *scan, const struct ko_scan_inputs *in, float *states,
                   const int32_t *until, bool last);
 
-/* After ko_scan_step at position i: the y of set k. */
-const float *ko_scan_y(const struct ko_scan *scan, int32_t k, int32_t i);
+/* After ko_scan_step at the position of `in`: the y that branch b reads there. Borrowed. */
+const float *ko_scan_y(const struct ko_scan *scan, const struct ko_scan_inputs *in, int32_t b);
 
 /* Index in ko_cpu_tree.child of the first child of `parent` that can be a reader. `parent` is an
    index as in ko_cpu_tree.first_child. */

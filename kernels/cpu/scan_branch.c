@@ -17,17 +17,11 @@ static bool mark_branch(const struct ko_scan *scan, int32_t b)
     for (int32_t at = ko_scan_first_reader(scan, b); at < tree->first_child[b + 1]; at++) {
         int32_t child = tree->child[at];
         if (ko_scan_reads(scan, child)) {
-            int32_t k = ko_scan_set(scan, child);
             any = true;
-            if (k >= 0) {
-                scan->branch_until[k] = last;
-            }
+            ko_scan_need(scan, child, last, scan->branch_until);
         }
     }
-    int32_t own = ko_scan_set(scan, b);
-    if (own >= 0) {
-        scan->branch_until[own] = last;
-    }
+    ko_scan_need(scan, b, last, scan->branch_until);
     return any;
 }
 
@@ -37,12 +31,9 @@ static bool reads_one_state(const struct ko_scan *scan, int32_t b)
 {
     const struct ko_rows *rows = &scan->be->rows;
     const struct ko_branch *branch = &rows->branches[b];
-    if (ko_scan_set(scan, b) < 0) {
-        return true;
-    }
-    const uint8_t *target = rows->edges[branch->edge_set].target;
-    for (int32_t i = branch->first_position; i < rows->n_tokens[scan->prompt]; i++) {
-        if (!target[i]) {
+    const struct ko_edge_set *edges = ko_scan_edges(scan, b);
+    for (int32_t i = branch->first_position; edges && i < rows->n_tokens[scan->prompt]; i++) {
+        if (!edges->target[i]) {
             return false;
         }
     }
@@ -65,15 +56,17 @@ static const float *start_short(const struct ko_scan *scan, int32_t b, int32_t k
     return scan->branch;
 }
 
-/* A branch whose rows all read the same state: computes that state alone. */
+/* A branch whose rows all read the same state, so that its edges have one part: computes that state
+   alone. */
 static void branch_short(const struct ko_scan *scan, int32_t b)
 {
     const struct ko_cpu_isa *isa = scan->be->isa;
     const struct ko_rows *rows = &scan->be->rows;
     const struct ko_mamba1 *args = scan->args;
     const struct ko_branch *branch = &rows->branches[b];
-    int32_t k = ko_scan_set(scan, b), last = rows->n_tokens[scan->prompt] - 1;
-    const struct ko_edge_set *edges = k < 0 ? NULL : &rows->edges[branch->edge_set];
+    const int32_t last = rows->n_tokens[scan->prompt] - 1;
+    const struct ko_edge_set *edges = ko_scan_edges(scan, b);
+    const int32_t k = edges ? ko_cpu_tree_set(&scan->be->tree, rows, edges) : -1;
     const uint8_t *mask =
         edges ? ko_cpu_mask(rows, branch, args->masks, args->stage, args->d_inner) : NULL;
     mask = mask ? mask + scan->first : NULL;
@@ -99,7 +92,7 @@ static void branch_short(const struct ko_scan *scan, int32_t b)
                                   .y = scan->y};
         isa->scan_step(&row, scan->a2, in.delta);
         /* With a mask the state holds both kinds of channels, so y is also the y of h. */
-        ko_scan_write(scan, &in, at, ko_scan_choose(scan, &in, b, k, scan->y, scan->y));
+        ko_scan_write(scan, &in, at, ko_scan_choose(scan, &in, b, edges, scan->y, scan->y));
         from = scan->branch;
     }
 }
@@ -128,14 +121,13 @@ void ko_scan_branch(const struct ko_scan *scan, int32_t b)
         branch_short(scan, b);
         return;
     }
-    int32_t k = ko_scan_set(scan, b), last = rows->n_tokens[scan->prompt] - 1;
+    const int32_t last = rows->n_tokens[scan->prompt] - 1;
     start_long(scan, b);
     for (int32_t i = branch->first_position; i <= last; i++) {
         int32_t at = branch->first_row + i - branch->first_position;
         struct ko_scan_inputs in = ko_scan_read(scan, at, i);
         ko_scan_step(scan, &in, scan->branch, scan->branch_until, i == last);
-        ko_scan_write(scan, &in, at,
-                      ko_scan_choose(scan, &in, b, k, scan->y, ko_scan_y(scan, k, i)));
+        ko_scan_write(scan, &in, at, ko_scan_y(scan, &in, b));
         ko_scan_readers(scan, &in, b);
     }
 }

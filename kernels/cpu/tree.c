@@ -52,27 +52,38 @@ static int32_t first_source(const uint8_t *source, int32_t n_tokens)
     return found ? (int32_t)(found - source) : n_tokens;
 }
 
+/* Numbers the sources of a part, which is of the prompt. end: of the prompt's sets so far. */
+static void number_part(const struct ko_rows *rows, struct ko_cpu_tree *tree, int32_t prompt,
+                        int32_t edges, int32_t *end)
+{
+    const int32_t begin = tree->first_set[prompt], n_tokens = rows->n_tokens[prompt];
+    const uint8_t *source = rows->edges[edges].source;
+    int32_t k = begin;
+    while (k < *end && tree->set_edges[k] != edges &&
+           memcmp(rows->edges[tree->set_edges[k]].source, source, (size_t)n_tokens) != 0) {
+        k++;
+    }
+    if (k == *end) {
+        tree->set_edges[k] = edges;
+        tree->set_begin[k] = first_source(source, n_tokens);
+        ++*end;
+    }
+    tree->source_set[edges] = k - begin;
+}
+
 /* Numbers the distinct source sets of one prompt's branches. */
 static void number_sets(const struct ko_rows *rows, struct ko_cpu_tree *tree, int32_t prompt)
 {
-    int32_t begin = tree->first_set[prompt], end = begin, n_tokens = rows->n_tokens[prompt];
+    const int32_t begin = tree->first_set[prompt];
+    int32_t end = begin;
     for (int32_t at = tree->first[prompt]; at < tree->first[prompt + 1]; at++) {
-        int32_t b = tree->by_start[at], edges = rows->branches[b].edge_set, k = begin;
-        tree->source_set[b] = -1;
+        int32_t edges = rows->branches[tree->by_start[at]].edge_set;
         if (edges < 0) {
             continue;
         }
-        const uint8_t *source = rows->edges[edges].source;
-        while (k < end && tree->set_edges[k] != edges &&
-               memcmp(rows->edges[tree->set_edges[k]].source, source, (size_t)n_tokens) != 0) {
-            k++;
-        }
-        if (k == end) {
-            tree->set_edges[k] = edges;
-            tree->set_begin[k] = first_source(source, n_tokens);
-            end++;
-        }
-        tree->source_set[b] = k - begin;
+        do {
+            number_part(rows, tree, prompt, edges, &end);
+        } while (rows->edges[edges++].more);
     }
     tree->first_set[prompt + 1] = end;
     tree->max_sets = end - begin > tree->max_sets ? end - begin : tree->max_sets;
@@ -83,16 +94,17 @@ static enum ko_code allocate_tree(const struct ko_rows *rows, struct ko_cpu_tree
                                   struct ko_error *err)
 {
     size_t n = (size_t)rows->n_branches, prompts = (size_t)rows->n_prompts;
-    int32_t *at = ko_new(6 * n + 3 * prompts + 3, sizeof *at, err);
+    size_t sets = (size_t)rows->n_edge_sets;
+    int32_t *at = ko_new(3 * n + 3 * sets + 3 * prompts + 3, sizeof *at, err);
     if (!at) {
         return KO_E_MEMORY;
     }
     *tree = (struct ko_cpu_tree){.memory = at};
     tree->by_start = at, at += n;
     tree->child = at, at += n;
-    tree->source_set = at, at += n;
-    tree->set_edges = at, at += n;
-    tree->set_begin = at, at += n;
+    tree->source_set = at, at += sets;
+    tree->set_edges = at, at += sets;
+    tree->set_begin = at, at += sets;
     tree->first_child = at, at += n + prompts + 1;
     tree->first = at, at += prompts + 1;
     tree->first_set = at;

@@ -19,12 +19,19 @@ struct ko_cpu_tree {
 
     /* Prompt p has the distinct source sets [first_set[p], first_set[p + 1]). */
     int32_t *first_set;  /* [n_prompts + 1] */
-    int32_t *source_set; /* [n_branches] the branch's set, counted from its prompt's first; -1: the
-                            branch has no edges */
-    int32_t *set_edges;  /* [sets] index of an edge set with these sources */
+    int32_t *source_set; /* [n_edge_sets] the sources of a part of edges, counted from the first of
+                            its prompt */
+    int32_t *set_edges;  /* [sets] index of a part with these sources */
     int32_t *set_begin;  /* [sets] the first source position; T: the set is empty */
     int32_t max_sets;    /* the largest number of sets of a prompt */
 };
+
+/* The source set of the part `edges` of a branch, which lies in rows->edges. */
+static inline int32_t ko_cpu_tree_set(const struct ko_cpu_tree *tree, const struct ko_rows *rows,
+                                      const struct ko_edge_set *edges)
+{
+    return tree->source_set[edges - rows->edges];
+}
 
 /* Replaces *tree (which may be {0}) by the tree of `rows`. On failure (KO_E_MEMORY) *tree is
    unchanged. Free with ko_cpu_tree_free. */

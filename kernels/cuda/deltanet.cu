@@ -98,7 +98,9 @@ template <int R, int C, bool PER_CHANNEL> struct scan {
         t.row = list.single_rows ? rows.branches[b].first_row : list.first + k;
         t.writes = !removed;
         t.own = removed && rows.later[list.edge_set] != 0;
-        t.reads = without == (b >= 0 && is_cut(b) && is_target(list.edge_set, i));
+        const bool cut = b >= 0 && is_cut(b);
+        t.reads = without == (cut && is_target(list.edge_set, i)) &&
+                  (b < 0 || item_writes(rows, rows.branches[b], list.edge_set, cut, i));
         return t;
     }
 

@@ -67,12 +67,40 @@ static __device__ __forceinline__ bool branch_cuts(const struct ko_branch &branc
            (!branch.stages || branch.stages[stage]);
 }
 
-/* Whether (i, j), j <= i, is an edge of the set. */
+/* The part of the edges, whose first part is `set`, that has those into position i; -1: no edge goes
+   there. */
+static __device__ __forceinline__ int part_into(const struct ko_cuda_rows &rows, int set, int i)
+{
+    while (rows.target[ko_at(set, rows.max_tokens, i)] == 0) {
+        if (rows.more[set] == 0) {
+            return -1;
+        }
+        set++;
+    }
+    return set;
+}
+
+/* Whether (i, j), j <= i, is one of the edges whose first part is `set`. */
 static __device__ __forceinline__ bool has_edge(const struct ko_cuda_rows &rows, int set, int i,
                                                 int j)
 {
-    return rows.source[ko_at(set, rows.max_tokens, j)] != 0 &&
-           rows.target[ko_at(set, rows.max_tokens, i)] != 0 && !(rows.later[set] && j == i);
+    const int part = part_into(rows, set, i);
+    return part >= 0 && rows.source[ko_at(part, rows.max_tokens, j)] != 0 &&
+           !(rows.later[part] && j == i);
+}
+
+/* Whether an item of this part of the branch's edges writes the branch's row of position i. cuts: the
+   branch loses edges here. */
+static __device__ __forceinline__ bool item_writes(const struct ko_cuda_rows &rows,
+                                                   const struct ko_branch &branch, int part,
+                                                   bool cuts, int i)
+{
+    const int first = branch.edge_set;
+    if (first < 0 || rows.more[first] == 0) {
+        return true;
+    }
+    const int into = cuts ? part_into(rows, first, i) : -1;
+    return part == (into >= 0 ? into : first);
 }
 
 /* Whether the branch loses the feature; masks [n_masks, n_stages, n_features]. */

@@ -79,7 +79,9 @@ struct walk {
             step(source_row_after_conv(rows, at, row), i, s);
             const bool reads = cut && rows.target[ko_at(edge_set, rows.max_tokens, i)] != 0;
             const float own = later && is_source(i) ? s.input : 0.0F;
-            put(row, reads ? s.without + own : s.h);
+            if (item_writes(rows, branch, edge_set, cut, i)) {
+                put(row, reads ? s.without + own : s.h);
+            }
         }
     }
 };

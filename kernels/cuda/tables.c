@@ -28,13 +28,14 @@ static size_t source_words(int32_t max_tokens)
 
 size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens, int32_t n_stages)
 {
-    /* There are no more prompts, branches, items or edge sets than rows. Twenty arrays are padded,
-       and the stages of each branch; three arrays have an element more than there are prompts. */
+    /* There are no more prompts, branches, items or edge sets than rows, since each part of a branch's
+       edges goes into rows of its own. Twenty-one arrays are padded, and the stages of each branch; three
+       arrays have an element more than there are prompts. */
     const size_t a_row = 16 * sizeof(int32_t) + sizeof(struct ko_branch) +
-                         sizeof(struct ko_scan_item) + 1 + 2 * (size_t)max_tokens +
+                         sizeof(struct ko_scan_item) + 2 + 2 * (size_t)max_tokens +
                          source_words(max_tokens) * sizeof(uint32_t) +
                          padded_bytes((size_t)n_stages);
-    return (size_t)max_rows * a_row + 3 * sizeof(int32_t) + (size_t)20 * ALIGNMENT;
+    return (size_t)max_rows * a_row + 3 * sizeof(int32_t) + (size_t)21 * ALIGNMENT;
 }
 
 size_t ko_cuda_chunks_most(int32_t max_rows, int32_t max_tokens, int32_t length, int32_t from)
@@ -62,14 +63,16 @@ static const void *copy_array(struct ko_cuda_block *block, const void *from, siz
     return there;
 }
 
-/* Arrays for sorting rows or branches of a wave. */
+/* Arrays for sorting rows, or branches of a wave. A branch is there once for each part of its edges,
+   or once if it removes none. */
 struct sorting {
     const struct ko_rows *rows;
-    int32_t *list[2]; /* [n_rows] each */
-    int32_t *first;   /* [most keys + 1] */
+    int32_t *list[2];       /* [n_rows] each */
+    int32_t *branch, *part; /* [n_rows] each: the entries, part -1: no edges */
+    int32_t *first;         /* [most keys + 1] */
 };
 
-typedef int32_t sort_key(const struct ko_rows *rows, int32_t item);
+typedef int32_t sort_key(const struct sorting *sorting, int32_t item);
 
 /* A stable counting sort of from[n] into to[n] by key (0 .. n_keys - 1). */
 static void sort_items(const struct sorting *sorting, sort_key *key, int32_t n_keys,
@@ -78,58 +81,76 @@ static void sort_items(const struct sorting *sorting, sort_key *key, int32_t n_k
     int32_t *first = sorting->first;
     memset(first, 0, ((size_t)n_keys + 1) * sizeof *first);
     for (int32_t k = 0; k < n; k++) {
-        first[key(sorting->rows, from[k]) + 1]++;
+        first[key(sorting, from[k]) + 1]++;
     }
     for (int32_t k = 0; k < n_keys; k++) {
         first[k + 1] += first[k];
     }
     for (int32_t k = 0; k < n; k++) {
-        to[first[key(sorting->rows, from[k])]++] = from[k];
+        to[first[key(sorting, from[k])]++] = from[k];
     }
 }
 
-static int32_t start_of(const struct ko_rows *rows, int32_t b)
+static int32_t start_of(const struct sorting *sorting, int32_t entry)
 {
-    return rows->branches[b].first_position;
+    return sorting->rows->branches[sorting->branch[entry]].first_position;
 }
 
-static int32_t edges_of(const struct ko_rows *rows, int32_t b)
+static int32_t part_of(const struct sorting *sorting, int32_t entry)
 {
-    return rows->branches[b].edge_set + 1;
+    return sorting->part[entry] + 1;
 }
 
-static int32_t prompt_of(const struct ko_rows *rows, int32_t b)
+static int32_t prompt_of(const struct sorting *sorting, int32_t entry)
 {
-    return rows->branches[b].prompt;
+    return sorting->rows->branches[sorting->branch[entry]].prompt;
 }
 
-static int32_t prompt_of_row(const struct ko_rows *rows, int32_t r)
+static int32_t prompt_of_row(const struct sorting *sorting, int32_t r)
 {
-    return rows->prompt[r];
+    return sorting->rows->prompt[r];
 }
 
-static bool same_states(const struct ko_branch *a, const struct ko_branch *b)
+static bool same_states(const struct sorting *sorting, int32_t a, int32_t b)
 {
-    return a->prompt == b->prompt && a->first_position == b->first_position &&
-           a->edge_set == b->edge_set;
+    return prompt_of(sorting, a) == prompt_of(sorting, b) &&
+           start_of(sorting, a) == start_of(sorting, b) && sorting->part[a] == sorting->part[b];
 }
 
-/* The trunks' items, then the branches' in the order of `sorted`. A full item is cut. Returns their
-   number. */
-static int32_t cut_items(const struct ko_rows *rows, const int32_t *sorted,
+/* Returns the number of entries. */
+static int32_t list_entries(const struct sorting *sorting)
+{
+    const struct ko_rows *rows = sorting->rows;
+    int32_t n = 0;
+    for (int32_t b = 0; b < rows->n_branches; b++) {
+        int32_t part = rows->branches[b].edge_set;
+        bool more = true;
+        for (; more; part++) {
+            more = part >= 0 && rows->edges[part].more;
+            sorting->branch[n] = b;
+            sorting->part[n++] = part;
+        }
+    }
+    return n;
+}
+
+/* The trunks' items, then those of the entries in the order of `sorted`. A full item is cut. Returns
+   their number. */
+static int32_t cut_items(const struct sorting *sorting, const int32_t *sorted, int32_t n_entries,
                          struct ko_scan_item *items)
 {
+    const struct ko_rows *rows = sorting->rows;
     int32_t n = 0;
     for (int32_t p = 0; p < rows->n_prompts; p++) {
         items[n++] = (struct ko_scan_item){p, -1, rows->n_tokens[p], 0, 0};
     }
     int32_t n_rows = 0, most = 0;
-    for (int32_t k = 0; k < rows->n_branches; k++) {
-        const struct ko_branch *b = &rows->branches[sorted[k]];
-        const bool joins = k > 0 && same_states(&rows->branches[sorted[k - 1]], b);
+    for (int32_t k = 0; k < n_entries; k++) {
+        const struct ko_branch *b = &rows->branches[sorting->branch[sorted[k]]];
+        const bool joins = k > 0 && same_states(sorting, sorted[k - 1], sorted[k]);
         if (!joins || n_rows + b->n_rows > most) {
-            const int32_t walk = ITEM_WALKS * b->first_position;
-            items[n++] = (struct ko_scan_item){b->prompt, b->edge_set, b->first_position, k, 0};
+            const int32_t walk = ITEM_WALKS * b->first_position, part = sorting->part[sorted[k]];
+            items[n++] = (struct ko_scan_item){b->prompt, part, b->first_position, k, 0};
             most = walk > ITEM_ROWS ? walk : ITEM_ROWS;
             n_rows = 0;
         }
@@ -155,6 +176,8 @@ static void pack_edges(const struct ko_rows *rows, struct ko_cuda_block *block,
     const void *there;
     uint8_t *later = take_array(block, sets, 1, &there);
     out->later = there;
+    uint8_t *more = take_array(block, sets, 1, &there);
+    out->more = there;
     uint8_t *target = take_array(block, sets * width, 1, &there);
     out->target = there;
     uint8_t *source = take_array(block, sets * width, 1, &there);
@@ -167,6 +190,7 @@ static void pack_edges(const struct ko_rows *rows, struct ko_cuda_block *block,
     memset(bits, 0, sets * words * sizeof *bits);
     for (size_t e = 0; e < sets; e++) {
         later[e] = rows->edges[e].later;
+        more[e] = rows->edges[e].more;
     }
     /* A set has as many positions as the prompt of the branches that use it. */
     for (int32_t b = 0; b < rows->n_branches; b++) {
@@ -174,10 +198,13 @@ static void pack_edges(const struct ko_rows *rows, struct ko_cuda_block *block,
         if (branch->edge_set < 0) {
             continue;
         }
-        const size_t e = (size_t)branch->edge_set, n = (size_t)rows->n_tokens[branch->prompt];
-        memcpy(target + e * width, rows->edges[e].target, n);
-        memcpy(source + e * width, rows->edges[e].source, n);
-        pack_bits(rows->edges[e].source, n, bits + e * words);
+        const size_t n = (size_t)rows->n_tokens[branch->prompt];
+        size_t e = (size_t)branch->edge_set;
+        do {
+            memcpy(target + e * width, rows->edges[e].target, n);
+            memcpy(source + e * width, rows->edges[e].source, n);
+            pack_bits(rows->edges[e].source, n, bits + e * words);
+        } while (rows->edges[e++].more);
     }
 }
 
@@ -185,21 +212,24 @@ static void pack_items(const struct sorting *sorting, struct ko_cuda_block *bloc
                        struct ko_cuda_rows *out)
 {
     const struct ko_rows *rows = sorting->rows;
-    const int32_t n = rows->n_branches;
+    const int32_t n = list_entries(sorting);
     int32_t *a = sorting->list[0], *b = sorting->list[1];
     const void *there;
     for (int32_t k = 0; k < n; k++) {
         a[k] = k;
     }
     sort_items(sorting, start_of, rows->max_tokens + 1, a, n, b);
-    sort_items(sorting, edges_of, rows->n_edge_sets + 1, b, n, a);
-    int32_t *sorted = take_array(block, (size_t)n, sizeof *sorted, &there);
+    sort_items(sorting, part_of, rows->n_edge_sets + 1, b, n, a);
+    sort_items(sorting, prompt_of, rows->n_prompts, a, n, b);
+    int32_t *branch = take_array(block, (size_t)n, sizeof *branch, &there);
     out->item_branch = there;
-    sort_items(sorting, prompt_of, rows->n_prompts, a, n, sorted);
+    for (int32_t k = 0; k < n; k++) {
+        branch[k] = sorting->branch[b[k]];
+    }
     struct ko_scan_item *items =
         take_array(block, (size_t)rows->n_prompts + (size_t)n, sizeof *items, &there);
     out->items = there;
-    out->n_items = cut_items(rows, sorted, items);
+    out->n_items = cut_items(sorting, b, n, items);
 }
 
 static void pack_chunks(const struct ko_rows *rows, int32_t length, int32_t from,
@@ -241,8 +271,7 @@ static void pack_order(const struct sorting *sorting, struct ko_cuda_block *bloc
     }
 }
 
-/* Memory for the sorting: two lists of the rows (there are no more branches than rows), and the
-   keys. */
+/* Memory for the sorting: two lists of the rows, the entries (no more than rows), and the keys. */
 static enum ko_code make_room(struct ko_cuda_tables *tables, const struct ko_rows *rows,
                               struct ko_error *err)
 {
@@ -251,7 +280,7 @@ static enum ko_code make_room(struct ko_cuda_tables *tables, const struct ko_row
     for (size_t k = 0; k < 3; k++) {
         keys = (size_t)counts[k] > keys ? (size_t)counts[k] : keys;
     }
-    int32_t *work = ko_grow(tables->work, &tables->capacity, 2 * (size_t)rows->n_rows + keys + 3,
+    int32_t *work = ko_grow(tables->work, &tables->capacity, 4 * (size_t)rows->n_rows + keys + 3,
                             sizeof *work, err);
     if (!work) {
         return KO_E_MEMORY;
@@ -304,7 +333,12 @@ enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables, const struct ko_
     out->trunk_first = copy_array(block, rows->trunk_first, n_prompts, sizeof(int32_t));
     out->n_tokens = copy_array(block, rows->n_tokens, n_prompts, sizeof(int32_t));
     out->branches = pack_branches(rows, block);
-    const struct sorting sorting = {rows, {tables->work, tables->work + n}, tables->work + 2 * n};
+    int32_t *work = tables->work;
+    const struct sorting sorting = {.rows = rows,
+                                    .list = {work, work + n},
+                                    .branch = work + 2 * n,
+                                    .part = work + 3 * n,
+                                    .first = work + 4 * n};
     pack_order(&sorting, block, out);
     pack_items(&sorting, block, out);
     pack_edges(rows, block, out);

@@ -15,7 +15,8 @@ enum { KO_CUDA_SHORT = 20 };
 
 /* One block's work in the selective scan. It is either the trunk of a prompt (n is 0 and edge_set
    is -1), or branches with the same prompt, t0 and edge set, which start from the same trunk
-   states. */
+   states. A branch whose edges have several parts is in an item for each: the item of a part writes
+   the rows that lose its edges, and that of the first part also those that lose none. */
 struct ko_scan_item {
     int32_t prompt, edge_set;
     int32_t t0;       /* the trunk's rows before t0 are walked first */
@@ -52,8 +53,8 @@ struct ko_cuda_rows {
     const int32_t *n_tokens;     /* [n_prompts] */
     const struct ko_branch *branches; /* [n_branches] */
     const struct ko_scan_item *items; /* [n_items] */
-    const int32_t *item_branch;       /* [n_branches] */
-    const uint8_t *later;             /* [n_edge_sets] */
+    const int32_t *item_branch;       /* [branches, each as often as its edges have parts] */
+    const uint8_t *later, *more;      /* [n_edge_sets] as in struct ko_edge_set */
     const uint8_t *target, *source;   /* [n_edge_sets, max_tokens] */
     const uint32_t *source_bits; /* [n_edge_sets, n_source_words] bit j % 32 of word j / 32: source
                                          of position j */
@@ -66,7 +67,7 @@ struct ko_cuda_rows {
 
 /* Work memory for the packing. */
 struct ko_cuda_tables {
-    int32_t *work; /* [2 n_rows + most keys + 3]; owned */
+    int32_t *work; /* [4 n_rows + most keys + 3]; owned */
     size_t capacity;
 };
 

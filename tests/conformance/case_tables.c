@@ -39,6 +39,21 @@ static void expect_same(const int32_t *a, const int32_t *b, int32_t n)
     assert_memory_equal(a, b, (size_t)n * sizeof *a);
 }
 
+static void check_part(const struct ko_rows *rows, const struct ko_cuda_rows *got, int32_t part,
+                       int32_t n_tokens)
+{
+    const struct ko_edge_set *set = &rows->edges[part];
+    assert_int_equal(got->later[part] != 0, set->later);
+    assert_int_equal(got->more[part] != 0, set->more);
+    for (int32_t i = 0; i < n_tokens; i++) {
+        const size_t at = ko_at(part, rows->max_tokens, i);
+        const size_t word = ko_at(part, got->n_source_words, i / 32);
+        assert_int_equal(got->source[at], set->source[i]);
+        assert_int_equal(got->source_bits[word] >> i % 32 & 1, set->source[i] != 0);
+        assert_int_equal(got->target[at], set->target ? set->target[i] : 0);
+    }
+}
+
 static void check_copies(const struct ko_rows *rows, const struct ko_cuda_rows *got)
 {
     expect_same(got->position, rows->position, rows->n_rows);
@@ -59,14 +74,10 @@ static void check_copies(const struct ko_rows *rows, const struct ko_cuda_rows *
         }
         told.stages = branch->stages;
         assert_memory_equal(&told, branch, sizeof *branch);
-        for (int32_t i = 0; branch->edge_set >= 0 && i < rows->n_tokens[branch->prompt]; i++) {
-            const struct ko_edge_set *set = &rows->edges[branch->edge_set];
-            const size_t at = ko_at(branch->edge_set, rows->max_tokens, i);
-            assert_int_equal(got->later[branch->edge_set] != 0, set->later);
-            assert_int_equal(got->source[at], set->source[i]);
-            const size_t word = ko_at(branch->edge_set, got->n_source_words, i / 32);
-            assert_int_equal(got->source_bits[word] >> i % 32 & 1, set->source[i] != 0);
-            assert_int_equal(got->target[at], set->target ? set->target[i] : 0);
+        bool more = branch->edge_set >= 0;
+        for (int32_t part = branch->edge_set; more; part++) {
+            check_part(rows, got, part, rows->n_tokens[branch->prompt]);
+            more = rows->edges[part].more;
         }
     }
 }
@@ -103,11 +114,23 @@ static void check_places(const struct ko_rows *rows, const struct ko_cuda_rows *
     assert_int_equal(got->n_long_rows, n_long_rows);
 }
 
-/* Every trunk and every branch is in one item, with those that share its states, ascending. */
+/* Whether the part is one of the branch's edges; -1: it has none. */
+static bool has_part(const struct ko_rows *rows, const struct ko_branch *branch, int32_t part)
+{
+    int32_t own = branch->edge_set;
+    while (own >= 0 && own != part && rows->edges[own].more) {
+        own++;
+    }
+    return own == part;
+}
+
+/* Every trunk is in one item, and every branch in one for each part of its edges, with those that
+   share its states, ascending. */
 static void check_items(const struct ko_rows *rows, const struct ko_cuda_rows *got)
 {
-    uint8_t *seen = calloc((size_t)rows->n_branches + 1, 1);
-    int32_t n_trunks = 0, n = 0;
+    const size_t n_parts = (size_t)rows->n_edge_sets + 1;
+    uint8_t *seen = calloc((size_t)rows->n_branches * n_parts + 1, 1);
+    int32_t n_trunks = 0, n = 0, wanted = 0;
     assert_non_null(seen);
     for (int32_t k = 0; k < got->n_items; k++) {
         const struct ko_scan_item *item = &got->items[k];
@@ -121,16 +144,22 @@ static void check_items(const struct ko_rows *rows, const struct ko_cuda_rows *g
         for (int32_t at = item->first; at < n; at++) {
             const int32_t b = got->item_branch[at];
             const struct ko_branch *branch = &rows->branches[b];
-            assert_false(seen[b]);
-            seen[b] = 1;
+            uint8_t *once = &seen[(size_t)b * n_parts + (size_t)(item->edge_set + 1)];
+            assert_false(*once);
+            *once = 1;
             assert_true(at == item->first || got->item_branch[at - 1] < b);
             assert_int_equal(branch->prompt, item->prompt);
-            assert_int_equal(branch->edge_set, item->edge_set);
+            assert_true(has_part(rows, branch, item->edge_set));
             assert_int_equal(branch->first_position, item->t0);
         }
     }
     assert_int_equal(n_trunks, rows->n_prompts);
-    assert_int_equal(n, rows->n_branches);
+    for (int32_t b = 0; b < rows->n_branches; b++, wanted++) {
+        for (int32_t e = rows->branches[b].edge_set; e >= 0 && rows->edges[e].more; e++) {
+            wanted++;
+        }
+    }
+    assert_int_equal(n, wanted);
     free(seen);
 }
 
@@ -199,7 +228,7 @@ static void long_lists_are_cut(void **state)
     static int32_t zero[T + N], prompt_first[1] = {0}, n_tokens[1] = {T};
     static struct ko_branch branches[N];
     const uint8_t flags[T] = {0, 1, 0, 0}, last[T] = {0, 0, 0, 1};
-    const struct ko_edge_set edges[1] = {{false, last, flags}};
+    const struct ko_edge_set edges[1] = {{false, last, flags, false}};
     for (int32_t b = 0; b < N; b++) {
         branches[b] = (struct ko_branch){
             .parent = -1, .first_row = T + b, .n_rows = 1, .first_position = T - 1, .mask = -1};

@@ -3,7 +3,7 @@
 
 #include "tests/conformance/wave.h"
 
-enum { N_PROMPTS = 3, N_SETS = 6, N_BRANCHES = 12, N_STAGES = 3, N_COLUMNS = 5 };
+enum { N_PROMPTS = 3, N_SETS = 2 * N_PROMPTS, N_BRANCHES = 12, N_STAGES = 3, N_COLUMNS = 5 };
 
 /* Chunks have 16, 32 or 128 rows (kernels/cuda). */
 enum { SHORT = 32, LONG = 128, MOST_ROWS = (N_PROMPTS + N_BRANCHES) * WAVE_LONGEST };
@@ -83,18 +83,31 @@ static int32_t fill_trunks(struct chunked_wave *wave)
     return row;
 }
 
+/* Makes set 1, which is of the same prompt, a further part of the edges of set 0: with other targets
+   and other sources. */
+static void add_parts(struct chunked_wave *wave)
+{
+    wave->edges[0].more = true;
+    wave->edges[1].later = wave->edges[0].later;
+    for (int32_t i = 0; i < wave->n_tokens[0]; i++) {
+        wave->source[1][i] = !wave->source[0][i];
+        wave->target[1][i] = !wave->target[0][i] && random_below(wave, 2);
+    }
+}
+
 static void fill_sets(struct chunked_wave *wave)
 {
     for (int32_t s = 0; s < N_SETS; s++) {
-        const int32_t n = wave->n_tokens[s % N_PROMPTS], kind = random_below(wave, N_KINDS);
+        const int32_t n = wave->n_tokens[s / 2], kind = random_below(wave, N_KINDS);
         const int32_t last = random_below(wave, 2);
         for (int32_t i = 0; i < n; i++) {
             wave->source[s][i] = is_source(wave, kind, n, i);
             wave->target[s][i] = last ? i == n - 1 : random_below(wave, 3) == 0;
         }
-        wave->edges[s] =
-            (struct ko_edge_set){random_below(wave, 4) == 0, wave->target[s], wave->source[s]};
+        wave->edges[s] = (struct ko_edge_set){random_below(wave, 4) == 0, wave->target[s],
+                                              wave->source[s], false};
     }
+    add_parts(wave);
 }
 
 /* Branches in the order of their rows: by the stage at which they leave, and those with a convolution
@@ -102,7 +115,7 @@ static void fill_sets(struct chunked_wave *wave)
 static void draw_branches(struct chunked_wave *wave)
 {
     for (int32_t b = 0; b < N_BRANCHES; b++) {
-        const int32_t set = random_below(wave, N_SETS), prompt = set % N_PROMPTS;
+        const int32_t set = random_below(wave, N_SETS), prompt = set / 2;
         const int32_t leaves = b < 2 ? -1 : b < 8 ? 0 : 1;
         const int32_t start = draw_start(wave, wave->n_tokens[prompt]);
         const int32_t begin = leaves < 0 ? 0 : leaves;

@@ -75,9 +75,9 @@ static void fill_edges(struct long_wave *wave)
         wave->source[2][i] =
             i + 1 >= start_of_later(wave) && (i + 1 - start_of_later(wave)) % 2 == 0;
     }
-    wave->edges[0] = (struct ko_edge_set){false, wave->target[0], wave->source[0]};
-    wave->edges[1] = (struct ko_edge_set){false, wave->target[1], wave->source[1]};
-    wave->edges[2] = (struct ko_edge_set){true, wave->target[2], wave->source[2]};
+    wave->edges[0] = (struct ko_edge_set){false, wave->target[0], wave->source[0], false};
+    wave->edges[1] = (struct ko_edge_set){false, wave->target[1], wave->source[1], false};
+    wave->edges[2] = (struct ko_edge_set){true, wave->target[2], wave->source[2], false};
 }
 
 const struct ko_rows *wave_long_rows(int32_t n_tokens)

@@ -61,6 +61,24 @@ static const struct wave_plan plans[] = {
                   {1, -1, 4, 0, 0, 2, 3, -1, true, true},
                   {1, -1, 4, 2, 2, 4, 3, 1, false, false},
                   {0, -1, 7, 0, 0, 3, 2, 0, true, true}}},
+    {.name = "edges of three parts",
+     .n_layers = 3,
+     .n_prompts = 2,
+     .n_tokens = {9, 4},
+     .n_sets = 5,
+     .sets = {{false, SPAN(3, 4), 1U << 0 | 1U << 4},
+              {false, 1U << 6, SPAN(2, 5)},
+              {false, SPAN(7, 8), SPAN(0, 3) | 1U << 7},
+              {true, SPAN(1, 2), SPAN(0, 2)},
+              {true, 1U << 3, SPAN(1, 3)}},
+     .more = 1U << 0 | 1U << 1 | 1U << 3,
+     .n_branches = 6,
+     .branches = {{0, -1, 3, 0, 0, 2, 0, -1, false, false},
+                  {0, -1, 3, 0, 0, 3, 0, 0, false, true},
+                  {0, -1, 3, 1, 1, 3, 0, 1, true, false},
+                  {0, -1, 0, -1, 0, 3, 0, -1, false, false},
+                  {1, -1, 1, 0, 0, 2, 3, -1, false, false},
+                  {1, -1, 1, 1, 1, 3, 3, 0, true, true}}},
     {.name = "later",
      .n_layers = 3,
      .n_prompts = 1,
@@ -150,16 +168,43 @@ static int32_t random_below(uint32_t *state, int32_t n)
     return (int32_t)(next_random(state) % (uint32_t)n);
 }
 
-/* The first position that loses an edge, or -1. */
-static int32_t first_target(const struct wave_edges *edges, int32_t n_tokens)
+/* The first position that loses an edge of the set or its further parts, or -1. */
+static int32_t first_target(const struct wave_plan *plan, int32_t set, int32_t n_tokens)
 {
     for (int32_t i = 0; i < n_tokens; i++) {
-        uint32_t sources = edges->source & (edges->later ? (1U << i) - 1 : (2U << i) - 1);
-        if (sources && edges->target >> i & 1) {
-            return i;
+        bool more = true;
+        for (int32_t s = set; more; s++) {
+            const struct wave_edges *edges = &plan->sets[s];
+            uint32_t sources = edges->source & (edges->later ? (1U << i) - 1 : (2U << i) - 1);
+            if (sources && edges->target >> i & 1) {
+                return i;
+            }
+            more = plan->more >> s & 1;
         }
     }
     return -1;
+}
+
+/* Sometimes gives the last set, number `first`, further parts: with other targets and sources. */
+static void add_parts(uint32_t *state, struct wave_plan *plan, int32_t first, int32_t n_tokens)
+{
+    const uint32_t all = (1U << n_tokens) - 1;
+    uint32_t targets = plan->sets[first].target;
+    for (int32_t n = random_below(state, 3) ? 0 : 2; n > 0; n--) {
+        const struct wave_edges part = {.later = plan->sets[first].later,
+                                        .target = next_random(state) & all & ~targets,
+                                        .source = next_random(state) & all};
+        bool known = false;
+        for (int32_t s = first; s < plan->n_sets; s++) {
+            known = known || plan->sets[s].source == part.source;
+        }
+        plan->sets[plan->n_sets] = part;
+        if (!known && first_target(plan, plan->n_sets, n_tokens) >= 0) {
+            plan->more |= 1U << (plan->n_sets - 1);
+            plan->n_sets++;
+            targets |= part.target;
+        }
+    }
 }
 
 static void add_random_branch(uint32_t *state, struct wave_plan *plan, int32_t prompt, int32_t set)
@@ -169,8 +214,7 @@ static void add_random_branch(uint32_t *state, struct wave_plan *plan, int32_t p
     static const uint8_t spares[] = {0, 0, 0, KO_MIXER_ATTENTION, KO_MIXER_SSM, KO_MIXER_CONV};
     struct wave_branch branch = {.prompt = prompt,
                                  .parent = -1,
-                                 .first_position =
-                                     first_target(&plan->sets[set], plan->n_tokens[prompt]),
+                                 .first_position = first_target(plan, set, plan->n_tokens[prompt]),
                                  .leaves_at = start,
                                  .window_begin = start,
                                  .window_end = start + size,
@@ -208,15 +252,17 @@ void wave_random(uint32_t seed, struct wave_plan *plan)
     for (int32_t p = 0; p < plan->n_prompts; p++) {
         plan->n_tokens[p] = 1 + random_below(&state, 12);
         uint32_t all = (1U << plan->n_tokens[p]) - 1;
-        for (int32_t s = 1 + random_below(&state, 3); s > 0; s--) {
+        for (int32_t s = 1 + random_below(&state, 3); s > 0 && plan->n_sets + 3 < WAVE_SETS; s--) {
             bool last = random_below(&state, 2) == 0;
             plan->sets[plan->n_sets++] = (struct wave_edges){
                 .later = random_below(&state, 4) == 0,
                 .target = last ? 1U << (plan->n_tokens[p] - 1) : next_random(&state) & all,
                 .source = next_random(&state) & all};
+            const int32_t first = plan->n_sets - 1;
+            add_parts(&state, plan, first, plan->n_tokens[p]);
             for (int32_t n = random_below(&state, 3);
                  n >= 0 && plan->n_branches + WAVE_LAYERS < WAVE_BRANCHES; n--) {
-                add_random_branch(&state, plan, p, plan->n_sets - 1);
+                add_random_branch(&state, plan, p, first);
             }
         }
     }

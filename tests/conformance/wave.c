@@ -94,8 +94,8 @@ static void build_edges(const struct wave_plan *plan, struct wave *wave)
             wave->target[s][i] = plan->sets[s].target >> i / stretch_of(plan) & 1;
             wave->source[s][i] = plan->sets[s].source >> i / stretch_of(plan) & 1;
         }
-        wave->edges[s] =
-            (struct ko_edge_set){plan->sets[s].later, wave->target[s], wave->source[s]};
+        wave->edges[s] = (struct ko_edge_set){plan->sets[s].later, wave->target[s], wave->source[s],
+                                              plan->more >> s & 1};
     }
 }
 
@@ -229,8 +229,14 @@ bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, enum k
     if ((rows->branches[b].mixers & mixer) == 0) {
         return false;
     }
-    const struct ko_edge_set *edges = &rows->edges[rows->branches[b].edge_set];
-    return edges->target[i] && edges->source[j] && (edges->later ? j < i : j <= i);
+    bool removed = false, more = true;
+    for (int32_t e = rows->branches[b].edge_set; more; e++) {
+        const struct ko_edge_set *edges = &rows->edges[e];
+        removed =
+            removed || (edges->target[i] && edges->source[j] && (edges->later ? j < i : j <= i));
+        more = edges->more;
+    }
+    return removed;
 }
 
 bool wave_masked(const struct ko_rows *rows, int32_t row, int32_t layer, const uint8_t *masks,

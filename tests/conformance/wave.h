@@ -6,7 +6,7 @@
 
 #include "kernels/kernels.h"
 
-enum { WAVE_PROMPTS = 4, WAVE_BRANCHES = 32, WAVE_SETS = 16, WAVE_TOKENS = 16, WAVE_LAYERS = 6 };
+enum { WAVE_PROMPTS = 4, WAVE_BRANCHES = 32, WAVE_SETS = 32, WAVE_TOKENS = 16, WAVE_LAYERS = 6 };
 /* The largest stretch of a plan, and then the most tokens of a prompt. */
 enum { WAVE_STRETCH = 16, WAVE_POSITIONS = (WAVE_TOKENS - 1) * WAVE_STRETCH + 1 };
 
@@ -30,6 +30,7 @@ struct wave_plan {
     int32_t n_tokens[WAVE_PROMPTS];
     struct wave_edges sets[WAVE_SETS];
     struct wave_branch branches[WAVE_BRANCHES];
+    uint32_t more; /* bit s: set s + 1 is a further part of the edges of set s */
     /* Each position of the plan stands for this many of the wave, but the last of a prompt for one.
        0: as 1. */
     int32_t stretch;

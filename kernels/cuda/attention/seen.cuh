@@ -124,9 +124,8 @@ find_query(const struct ko_cuda_rows &rows, const struct stage_rows &at,
         query.first_place = place - (query.row - branch.first_row);
         if (set >= 0 && branch_cuts(branch, a.stage, KO_MIXER_ATTENTION) &&
             (branch.only_head == 0 || branch.only_head == query.head + 1)) {
-            query.later = rows.later[set] != 0;
-            const bool target = rows.target[ko_at(set, rows.max_tokens, i)] != 0;
-            query.cut = target ? set : -1;
+            query.later = rows.later[set] != 0; /* of all parts */
+            query.cut = part_into(rows, set, i);
             query.after = branch.after_softmax;
         }
     }

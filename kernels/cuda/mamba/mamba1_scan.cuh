@@ -29,6 +29,7 @@ struct tile_row {
     int source;   /* row of u, delta, B and C */
     int source_z; /* row of z */
     int mask;     /* mask of the channels that read h'; -1: all do */
+    bool writes;  /* the item writes the row's result */
     bool reads;   /* a target in its branch's window: masked channels read h' */
     bool removed; /* a source: h' does not take its input */
     bool own;     /* ... but the row itself reads its own input (`later`) */
@@ -71,15 +72,18 @@ template <int N> struct scan {
         t.source = source_row_after_conv(rows, at, t.row);
         t.source_z = source_row(rows, at, t.row);
         t.mask = -1;
+        t.writes = true;
         t.reads = t.removed = t.own = false;
         if (list.edge_set >= 0) {
             const size_t edge = ko_at(list.edge_set, rows.max_tokens, i);
             t.removed = rows.source[edge] != 0;
             t.own = t.removed && rows.later[list.edge_set] != 0;
-            if (b >= 0 && branch_cuts(rows.branches[b], a.stage, KO_MIXER_SSM)) {
+            const bool cuts = b >= 0 && branch_cuts(rows.branches[b], a.stage, KO_MIXER_SSM);
+            if (cuts) {
                 t.mask = rows.branches[b].mask;
                 t.reads = rows.target[edge] != 0;
             }
+            t.writes = b < 0 || item_writes(rows, rows.branches[b], list.edge_set, cuts, i);
         }
         return t;
     }
@@ -179,7 +183,7 @@ template <int N> struct scan {
 
     __device__ __forceinline__ void put(int r, float z_r, float u_r, float y) const
     {
-        if (live) {
+        if (live && tile.row[first + r].writes) {
             a.out[ko_at(tile.row[first + r].row, a.d_inner, channel)] =
                 (y + d * u_r) * silu_of(z_r);
         }

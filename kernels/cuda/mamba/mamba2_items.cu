@@ -286,16 +286,15 @@ template <int NR, bool TENSOR> struct item_state {
         }
     }
 
-    // Whether a branch's row at position i reads the state without the sources.
-    __device__ __forceinline__ bool reads_without(const struct ko_branch &branch, int i) const
+    // Whether the item's branch loses edges in this head.
+    __device__ __forceinline__ bool is_cut(const struct ko_branch &branch) const
     {
-        const int set = item.edge_set;
-        return set >= 0 && branch_cuts(branch, at.stage, KO_MIXER_SSM) &&
-               rows.target[ko_at(set, rows.max_tokens, i)] &&
+        return item.edge_set >= 0 && branch_cuts(branch, at.stage, KO_MIXER_SSM) &&
                is_masked(rows, branch, a.masks, at.stage, a.n_heads, head);
     }
 
-    // Row `number` of the item's rows, branch after branch; -1 where it does not read this state.
+    // Row `number` of the item's rows, branch after branch; -1 where it does not read this state, or
+    // another item writes it.
     __device__ __forceinline__ int reader(int number, bool without) const
     {
         const int n_rows = rows.n_tokens[item.prompt] - item.t0;
@@ -304,8 +303,12 @@ template <int NR, bool TENSOR> struct item_state {
         }
         const struct ko_branch &branch =
             rows.branches[rows.item_branch[item.first + number / n_rows]];
-        const int k = number % n_rows;
-        return reads_without(branch, item.t0 + k) == without ? branch.first_row + k : -1;
+        const int k = number % n_rows, i = item.t0 + k;
+        const bool cut = is_cut(branch);
+        const bool reads = cut && rows.target[ko_at(item.edge_set, rows.max_tokens, i)] != 0;
+        return reads == without && item_writes(rows, branch, item.edge_set, cut, i)
+                   ? branch.first_row + k
+                   : -1;
     }
 
     // Which states the rows read. All threads call it, and learn the same.
