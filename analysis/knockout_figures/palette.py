@@ -101,7 +101,11 @@ def set_name(tokens):
 
 
 def route_name(route):
-    """The route in the order of the spec, TARGET<-SOURCE: `last<-subject` is "last ← subject", `mlp@last` is "MLP at last"."""
+    """The route in the order of the spec, TARGET<-SOURCE: `last<-subject` is "last ← subject", `mlp@last` is "MLP at last", and
+    `keep:last<-subject+diagonal` is "only last ← subject, diagonal"."""
+    if route.startswith("keep:"):
+        edges = route.removeprefix("keep:").split("+")
+        return "only " + ", ".join(" ← ".join(map(set_name, edge.split("<-"))) for edge in edges)
     target, source = route_ends(route)
     if is_component(route):
         return f"{COMPONENTS.get(source, source)} at {set_name(target)}"

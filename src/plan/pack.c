@@ -77,6 +77,15 @@ static void pack_class(const struct ko_feature_class *class, struct ko_bytes *to
     }
 }
 
+static void pack_kept(const struct ko_kept *kept, struct ko_bytes *to)
+{
+    ko_put_int(to, (int64_t)kept->sets.n);
+    for (size_t k = 0; k < kept->sets.n; k++) {
+        ko_put_string(to, kept->sets.item[k]);
+    }
+    ko_put_int(to, kept->diagonal);
+}
+
 static void pack_axes(const struct ko_plan *plan, struct ko_bytes *to)
 {
     ko_put_int(to, plan->n_routes);
@@ -86,6 +95,9 @@ static void pack_axes(const struct ko_plan *plan, struct ko_bytes *to)
         ko_put_string(to, route->route.target);
         ko_put_string(to, route->route.source);
         ko_put_int(to, route->route.kind + KO_COMPONENTS_UNIT * (int64_t)route->route.components);
+        if (route->route.kind == KO_ROUTE_KEEP) {
+            pack_kept(&route->route.kept, to);
+        }
         ko_put_int(to, route->axis);
         ko_put_int(to, route->heat);
     }

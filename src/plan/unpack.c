@@ -141,6 +141,24 @@ static enum ko_code get_fact(struct ko_bytes *from, struct ko_plan_fact *fact, s
     return get_texts(from, texts, sizeof texts / sizeof texts[0], err);
 }
 
+static enum ko_code get_kept(struct ko_bytes *from, struct ko_kept *kept, struct ko_error *err)
+{
+    const int32_t n = get_int(from);
+    enum ko_code code = KO_OK;
+    from->broken |= n < 0;
+    for (int32_t k = 0; code == KO_OK && !from->broken && k < n; k++) {
+        char *set = NULL;
+        code = get_text(from, &set, err);
+        if (code == KO_OK && set) {
+            code = ko_strings_add(&kept->sets, set, err);
+        }
+        from->broken |= !set;
+        free(set);
+    }
+    kept->diagonal = get_int(from) != 0;
+    return code;
+}
+
 static enum ko_code get_routes(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
 {
     plan->route = get_array(from, &plan->n_routes, 1, sizeof *plan->route, err);
@@ -153,6 +171,9 @@ static enum ko_code get_routes(struct ko_bytes *from, struct ko_plan *plan, stru
         from->broken |= kind < 0;
         route->route.kind = (enum ko_route_kind)(kind % KO_COMPONENTS_UNIT);
         route->route.components = (uint8_t)(kind / KO_COMPONENTS_UNIT);
+        if (code == KO_OK && route->route.kind == KO_ROUTE_KEEP) {
+            code = get_kept(from, &route->route.kept, err);
+        }
         route->axis = get_int(from);
         route->heat = get_int(from) != 0;
     }

@@ -21,9 +21,9 @@ static enum ko_code list_sets(const struct ko_plan *plan, struct ko_strings *out
     enum ko_code code = KO_OK;
     for (int32_t r = 0; code == KO_OK && r < plan->n_routes; r++) {
         const struct ko_route *route = &plan->route[r].route;
-        const char *sets[] = {ko_route_target_set(route), ko_route_source_set(route)};
-        for (size_t k = 0; code == KO_OK && k < 2; k++) {
-            code = sets[k] ? ko_strings_intern(out, sets[k], NULL, err) : KO_OK;
+        for (size_t k = 0; code == KO_OK && k < ko_route_n_sets(route); k++) {
+            const char *set = ko_route_set(route, k);
+            code = set ? ko_strings_intern(out, set, NULL, err) : KO_OK;
         }
     }
     return code;

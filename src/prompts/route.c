@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parses a route such as last<-subject or mlp@last and checks both of its sides. */
+/* Parses a route such as last<-subject, keep:last<-subject+diagonal or mlp@last, and checks its token
+   sets. */
 #include "src/prompts/route.h"
 
 #include <stdlib.h>
@@ -91,11 +92,11 @@ static enum ko_code find_kind(struct ko_route *route, struct ko_error *err)
         route->kind = each ? KO_ROUTE_COMPONENT_EACH : KO_ROUTE_COMPONENT;
         return KO_OK;
     }
-    const bool each = strcmp(route->source, "each") == 0;
+    const bool each = route->source && strcmp(route->source, "each") == 0;
     if (strcmp(route->target, "each") == 0) {
         return ko_fail(err, KO_E_INPUT, "'each' is a source only, such as last<-each");
     }
-    if (strcmp(route->source, "later") == 0) {
+    if (route->source && strcmp(route->source, "later") == 0) {
         return ko_fail(err, KO_E_INPUT, "'later' is a target only, such as later<-subject");
     }
     if (each) {
@@ -106,15 +107,77 @@ static enum ko_code find_kind(struct ko_route *route, struct ko_error *err)
     return KO_OK;
 }
 
+static const char keep_prefix[] = "keep:", diagonal_word[] = "diagonal";
+
+static enum ko_code fail_kept(struct ko_error *err)
+{
+    return ko_fail(err, KO_E_INPUT,
+                   "expected keep:TARGET<-SOURCE, and '+' before each further TARGET<-SOURCE and "
+                   "before 'diagonal', such as keep:last<-subject+diagonal");
+}
+
+/* Adds TARGET and SOURCE, of which `item` [n] is an edge that is kept. */
+static enum ko_code add_kept(const char *item, size_t n, struct ko_kept *out, struct ko_error *err)
+{
+    char *text = ko_copy_n(item, n, err);
+    if (!text) {
+        return KO_E_MEMORY;
+    }
+    char *arrow = strstr(text, "<-");
+    enum ko_code code = KO_OK;
+    if (!arrow || arrow == text || !arrow[2] || strstr(arrow + 2, "<-")) {
+        code = fail_kept(err);
+    } else {
+        *arrow = '\0';
+        const char *side[] = {text, arrow + 2};
+        for (size_t k = 0; code == KO_OK && k < 2; k++) {
+            if (strcmp(side[k], "each") == 0 || strcmp(side[k], "later") == 0) {
+                code = ko_fail(err, KO_E_INPUT, "'%s' cannot stand in a route keep:", side[k]);
+            } else {
+                code = ko_strings_add(&out->sets, side[k], err);
+            }
+        }
+    }
+    free(text);
+    return code;
+}
+
+/* Reads what stands behind "keep:". */
+static enum ko_code split_kept(const char *items, struct ko_kept *out, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (const char *at = items; code == KO_OK && at;) {
+        const char *end = strchr(at, '+');
+        const size_t n = end ? (size_t)(end - at) : strlen(at);
+        if (n == strlen(diagonal_word) && memcmp(at, diagonal_word, n) == 0) {
+            out->diagonal = true;
+        } else {
+            code = add_kept(at, n, out, err);
+        }
+        at = end ? end + 1 : NULL;
+    }
+    if (code == KO_OK && out->sets.n == 0) {
+        code = ko_fail(err, KO_E_INPUT,
+                       "'diagonal' needs a target beside it, such as keep:last<-subject+diagonal");
+    }
+    return code;
+}
+
 static enum ko_code parse_form(const char *text, struct ko_route *route, struct ko_error *err)
 {
     route->label = ko_label_copy(text, err);
     if (!route->label) {
         return KO_E_MEMORY;
     }
-    enum ko_code code = split_label(route->label, route, err);
-    if (code == KO_OK) {
-        code = find_kind(route, err);
+    enum ko_code code;
+    if (strncmp(route->label, keep_prefix, strlen(keep_prefix)) == 0) {
+        route->kind = KO_ROUTE_KEEP;
+        code = split_kept(route->label + strlen(keep_prefix), &route->kept, err);
+    } else {
+        code = split_label(route->label, route, err);
+        if (code == KO_OK && route->target) {
+            code = find_kind(route, err);
+        }
     }
     return code == KO_E_INPUT ? ko_fail_in(err, "route '%s'", text) : code;
 }
@@ -132,13 +195,9 @@ enum ko_code ko_route_parse(const char *text, const struct ko_strings *span_name
 {
     struct ko_route route = {0};
     enum ko_code code = parse_form(text, &route, err);
-    const char *sets[] = {NULL, NULL};
-    if (code == KO_OK) {
-        sets[0] = ko_route_target_set(&route);
-        sets[1] = ko_route_source_set(&route);
-    }
-    for (size_t i = 0; code == KO_OK && i < 2; i++) {
-        if (sets[i] && ko_token_set_check(sets[i], span_names, err) != KO_OK) {
+    for (size_t k = 0; code == KO_OK && k < ko_route_n_sets(&route); k++) {
+        const char *set = ko_route_set(&route, k);
+        if (set && ko_token_set_check(set, span_names, err) != KO_OK) {
             code = ko_fail_in(err, "route '%s'", route.label);
         }
     }
@@ -158,5 +217,6 @@ void ko_route_free(struct ko_route *route)
     free(route->label);
     free(route->target);
     free(route->source);
+    ko_strings_free(&route->kept.sets);
     *route = (struct ko_route){0};
 }

@@ -24,11 +24,13 @@ int ko_set_find(const char *name, size_t n)
 enum ko_code ko_span_name_check(const char *name, struct ko_error *err)
 {
     static const char *const taken[] = {"each", "later"};
-    static const char *const prefix[] = {"position:", "random-like:"};
+    static const char *const prefix[] = {"position:", "random-like:", "keep:"};
     bool clash = ko_set_find(name, strlen(name)) >= 0;
-    for (size_t i = 0; i < 2; i++) {
-        clash = clash || strcmp(name, taken[i]) == 0 ||
-                strncmp(name, prefix[i], strlen(prefix[i])) == 0;
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+        clash = clash || strcmp(name, taken[i]) == 0;
+    }
+    for (size_t i = 0; i < sizeof prefix / sizeof prefix[0]; i++) {
+        clash = clash || strncmp(name, prefix[i], strlen(prefix[i])) == 0;
     }
     if (clash) {
         return ko_fail(err, KO_E_INPUT, "%s: is the name of a token set, choose another", name);

@@ -228,7 +228,7 @@ static const struct described table[] = {
     {"models", describe_models, "folders of checkpoints, names on the hub, or maps"},
     {"prompts", describe_prompts, "the prompt file, and which prompts are swept"},
     {"evaluation", describe_path_or_null, "an evaluation cube to select prompts by"},
-    {"routes", describe_texts_or_null, "TARGET<-SOURCE or COMPONENT@SET"},
+    {"routes", describe_texts_or_null, "TARGET<-SOURCE, keep:TARGET<-SOURCE or COMPONENT@SET"},
     {"features", describe_texts_or_null, "feature classes"},
     {"windows", describe_windows, "windows of layers"},
     {"sweeps", describe_sweeps, "blocks that override some keys; the plan is their union"},

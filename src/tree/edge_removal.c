@@ -42,8 +42,8 @@ static bool is_clean(const struct ko_intervention *intervention, const struct ko
                      int32_t class, const struct ko_tree_range *range)
 {
     const struct ko_edges *edges = intervention->self;
-    const bool spares_last =
-        !removes_taps(intervention, model, class) && !edges->target[intervention->n_tokens - 1];
+    const bool spares_last = !removes_taps(intervention, model, class) &&
+                             !ko_edges_has_target(edges, intervention->n_tokens - 1);
     return spares_last && range->begin == model->n_stages - 1;
 }
 
@@ -63,10 +63,13 @@ static void describe_branch(const struct ko_tree_model *model, int32_t class,
     branch->after_softmax = model->plan->class[class].kind == KO_FEATURE_AFTER_SOFTMAX;
 }
 
-static struct ko_edge_set edge_set(const struct ko_intervention *intervention)
+static struct ko_edge_set edge_set(const struct ko_intervention *intervention, int32_t part)
 {
     const struct ko_edges *edges = intervention->self;
-    return (struct ko_edge_set){edges->later, edges->target, edges->source};
+    return (struct ko_edge_set){.later = edges->later,
+                                .target = edges->part[part].target,
+                                .source = edges->part[part].source,
+                                .more = part + 1 < edges->n_parts};
 }
 
 static void free_edges(void *self)

@@ -53,9 +53,9 @@ struct ko_intervention_kind {
     /* Fills in what the kernels must know of the class: mixers, mask, only_head, conv,
        after_softmax. */
     void (*describe)(const struct ko_tree_model *model, int32_t class, struct ko_branch *branch);
-    /* The removed edges for the kernels. The arrays are borrowed from the intervention. NULL: it
-       removes no edges. */
-    struct ko_edge_set (*edge_set)(const struct ko_intervention *intervention);
+    /* Part 0, 1, ... of the removed edges for the kernels; `more` says whether another one follows.
+       The arrays are borrowed from the intervention. NULL: it removes no edges. */
+    struct ko_edge_set (*edge_set)(const struct ko_intervention *intervention, int32_t part);
     /* What it takes out of rows, without the sublayers and the donor's place in the wave. The arrays
        are borrowed from the intervention. NULL: it takes out nothing. */
     void (*removal)(const struct ko_intervention *intervention, const struct ko_tree_model *model,

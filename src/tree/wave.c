@@ -40,13 +40,11 @@ static bool copy_positions(const struct wave_builder *b, const struct ko_interve
     return too;
 }
 
-/* *index: the intervention's edge set, which is copied into the wave. Sources are positions of the
-   prompt alone. */
-static enum ko_code add_edge_set(struct wave_builder *b, const struct ko_intervention *x,
-                                 int32_t *index)
+/* Copies a part of removed edges into the wave. Sources are positions of the prompt alone. */
+static enum ko_code add_edge_part(struct wave_builder *b, const struct ko_intervention *x,
+                                  struct ko_edge_set set)
 {
     const size_t n = (size_t)b->n_rows, n_sets = (size_t)b->wave.n_edge_sets + 1;
-    struct ko_edge_set set = x->kind->edge_set(x);
     void *grown = ko_grow(b->wave.edge_set, &b->edge_set_capacity, n_sets, sizeof set, b->err);
     if (!grown) {
         return KO_E_MEMORY;
@@ -60,9 +58,24 @@ static enum ko_code add_edge_set(struct wave_builder *b, const struct ko_interve
     memcpy(positions + n, set.source, (size_t)x->n_tokens);
     set.target = positions; /* freed with the wave */
     set.source = positions + n;
-    *index = b->wave.n_edge_sets++;
-    b->wave.edge_set[*index] = set;
+    b->wave.edge_set[b->wave.n_edge_sets++] = set;
     return KO_OK;
+}
+
+/* *index: the first part of the intervention's edges, which are copied into the wave. */
+static enum ko_code add_edge_set(struct wave_builder *b, const struct ko_intervention *x,
+                                 int32_t *index)
+{
+    enum ko_code code = KO_OK;
+    const int32_t first = b->wave.n_edge_sets;
+    bool more = true;
+    for (int32_t part = 0; code == KO_OK && more; part++) {
+        const struct ko_edge_set set = x->kind->edge_set(x, part);
+        more = set.more;
+        code = add_edge_part(b, x, set);
+    }
+    *index = code == KO_OK ? first : *index;
+    return code;
 }
 
 static enum ko_code add_fact(struct wave_builder *b, int32_t fact)

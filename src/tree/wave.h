@@ -36,7 +36,9 @@ struct ko_wave {
        before its children. */
     struct ko_branch *branch;
     int32_t n_branches;
-    struct ko_edge_set *edge_set; /* [n_edge_sets] distinct in each prompt; positions owned */
+    struct ko_edge_set
+        *edge_set; /* [n_edge_sets] parts; edges are distinct in each prompt; positions
+                                     owned */
     int32_t n_edge_sets;
     struct ko_removal *removal; /* [n_removals] `at` and `donor_at` are owned */
     int32_t n_removals;

@@ -837,7 +837,8 @@ class Style(unittest.TestCase):
         for route, name in (("last<-subject", "last ← subject"), (r"last<-relation\last", "last ← relation without last"),
                             (r"subject-last<-after-subject\last\verb", "subject-last ← after-subject without last and verb"),
                             ("last<-random-like:subject:1", "last ← random like subject, seed 1"),
-                            ("attention@subject-last", "attention at subject-last"), (r"ssm@relation\last", "SSM at relation without last")):
+                            ("attention@subject-last", "attention at subject-last"), (r"ssm@relation\last", "SSM at relation without last"),
+                            (r"keep:last<-all\subject+verb<-subject+diagonal", "only last ← all without subject, verb ← subject, diagonal")):
             self.assertEqual(palette.route_name(route), name)
 
     def test_random_controls_are_matched_to_their_routes(self):

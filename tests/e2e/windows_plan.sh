@@ -41,7 +41,7 @@ PY
 cat >"$scratch/spec.yaml" <<YAML
 models: [$KO_SOURCE_DIR/jobs/models/gpt2-facts]
 prompts: {file: $KO_SOURCE_DIR/jobs/facts.jsonl, sample: {n: 2, seed: 1}}
-routes: ['last<-subject', 'mlp@subject', 'later<-each']
+routes: ['last<-subject', 'mlp@subject', 'later<-each', 'keep:all<-first+last<-subject+diagonal']
 YAML
 run() { "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/$1.h5" "${quiet[@]}" "${@:2}" || fail "$1"; }
 run whole --set 'windows={sizes: [3, 12], starts: all}'

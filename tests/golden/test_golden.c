@@ -56,9 +56,15 @@
     KO_SOURCE_DIR "/tests/data/variants/" name, FACTS,                                             \
         KO_SOURCE_DIR "/tests/data/windows/" name "-" style ".h5"
 
+#define KEPT(name)                                                                                 \
+    KO_SOURCE_DIR "/jobs/models/" name, FACTS, KO_SOURCE_DIR "/tests/data/kept/" name ".h5"
+#define KEPT_VARIANT(name)                                                                         \
+    KO_SOURCE_DIR "/tests/data/variants/" name, FACTS, KO_SOURCE_DIR "/tests/data/kept/" name ".h5"
+
 /* Trained models, float32 against float64; random weights scaled to make every knockout count,
    which amplify rounding. */
 #define DEMO_BOUND    1e-4
+#define KEPT_BOUND    3e-5
 #define VARIANT_BOUND 2e-3
 /* The exact GELU and its approximation differ by 4.2e-4 in pythia's cells, right cells by 1.3e-5 at
    most (opt). */
@@ -125,6 +131,23 @@ static struct golden_case cases[] = {
     {"gpt2-facts, components, cpu", PARTS("gpt2-facts"), &ko_kernels_cpu, DEMO_BOUND, 0, 0, false,
      0},
     {"llama-facts, components, cpu", PARTS("llama-facts"), &ko_kernels_cpu, DEMO_BOUND, 0, 0, false,
+     0},
+    {"mamba-facts, keep, cpu", KEPT("mamba-facts"), &ko_kernels_cpu, KEPT_BOUND, 0, 0, false, 0},
+    {"falcon-mamba-facts, keep, cpu", KEPT("falcon-mamba-facts"), &ko_kernels_cpu, KEPT_BOUND, 0, 0,
+     false, 0},
+    {"mamba2-facts, keep, cpu", KEPT("mamba2-facts"), &ko_kernels_cpu, KEPT_BOUND, 0, 0, false, 0},
+    {"gpt2-facts, keep, cpu", KEPT("gpt2-facts"), &ko_kernels_cpu, KEPT_BOUND, 0, 0, false, 0},
+    {"llama-facts, keep, cpu", KEPT("llama-facts"), &ko_kernels_cpu, KEPT_BOUND, 0, 0, false, 0},
+    {"falcon-h1, keep, cpu", KEPT_VARIANT("falcon-h1"), &ko_kernels_cpu, KEPT_BOUND, 0, 0, false,
+     0},
+    {"qwen3-next-dense, keep, cpu", KEPT_VARIANT("qwen3-next-dense"), &ko_kernels_cpu, KEPT_BOUND,
+     0, 0, false, 0},
+    {"recurrent-gemma, keep, cpu", KEPT_VARIANT("recurrent-gemma"), &ko_kernels_cpu, KEPT_BOUND, 0,
+     0, false, 0},
+    {"lfm2, keep, cpu", KEPT_VARIANT("lfm2"), &ko_kernels_cpu, KEPT_BOUND, 0, 0, false, 0},
+    {"mamba-facts, keep, in many waves, cpu", KEPT("mamba-facts"), &ko_kernels_cpu, KEPT_BOUND, 200,
+     0, false, 0},
+    {"mamba2-facts, keep, plain", KEPT("mamba2-facts"), &ko_kernels_plain, KEPT_BOUND, 0, 0, false,
      0},
     {"falcon-h1, centred windows, cpu", WINDOWS("falcon-h1", "centred"), &ko_kernels_cpu,
      CLOSE_BOUND, 0, 0, false, 0},

@@ -22,6 +22,26 @@ struct asked_cell *asked_cell_at(const struct asked_cells *e, int32_t m, int32_t
     return &e->asked[at * e->record + (size_t)slot];
 }
 
+/* Marks in has[i][j] what a keep route keeps, and in target[i] the positions of which it speaks. */
+static void mark_kept(const struct ko_kept *kept, const struct ko_prompt *prompt,
+                      struct asked_edges *matrix, uint8_t *target)
+{
+    for (size_t k = 0; k < kept->sets.n; k += 2) {
+        uint8_t to[ASKED_TOKENS] = {0}, from[ASKED_TOKENS] = {0};
+        struct ko_error err = {0};
+        check(ko_token_set_eval(kept->sets.item[k], prompt, to, &err) == KO_OK, "a token set");
+        check(ko_token_set_eval(kept->sets.item[k + 1], prompt, from, &err) == KO_OK,
+              "a token set");
+        for (int32_t i = 0; i < prompt->n_tokens; i++) {
+            target[i] |= to[i];
+            for (int32_t j = 0; j <= i; j++) {
+                matrix->has[i][j] =
+                    matrix->has[i][j] || (to[i] && (from[j] || (kept->diagonal && i == j)));
+            }
+        }
+    }
+}
+
 struct asked_edges asked_edges_of(const struct ko_route *route, const struct ko_prompt *prompt,
                                   int32_t source, int32_t reach)
 {
@@ -31,17 +51,21 @@ struct asked_edges asked_edges_of(const struct ko_route *route, const struct ko_
     bool later = route->kind == KO_ROUTE_LATER || route->kind == KO_ROUTE_LATER_EACH;
     bool each = route->kind == KO_ROUTE_EACH || route->kind == KO_ROUTE_LATER_EACH;
     check(prompt->n_tokens <= ASKED_TOKENS, "too many tokens");
-    if (!later) {
+    const bool keep = route->kind == KO_ROUTE_KEEP;
+    if (keep) {
+        mark_kept(&route->kept, prompt, &matrix, target);
+    } else if (!later) {
         check(ko_token_set_eval(route->target, prompt, target, &err) == KO_OK, "a token set");
     }
     if (each) {
         from[source] = 1;
-    } else {
+    } else if (!keep) {
         check(ko_token_set_eval(route->source, prompt, from, &err) == KO_OK, "a token set");
     }
     for (int32_t i = 0; i < prompt->n_tokens; i++) {
         for (int32_t j = 0; j <= i; j++) {
-            bool has = i - j < reach && from[j] && (later ? i > j : target[i]);
+            bool has = i - j < reach && (keep ? target[i] && !matrix.has[i][j]
+                                              : from[j] && (later ? i > j : target[i]));
             matrix.has[i][j] = has;
             matrix.any = matrix.any || has;
             matrix.first_target = has && matrix.first_target < 0 ? i : matrix.first_target;

@@ -294,14 +294,21 @@ static int branch_order(const struct ko_branch *a, const struct ko_branch *b)
     return 0;
 }
 
+/* Of all parts. */
 static bool same_edges(const struct ko_edge_set *a, const struct ko_edge_set *b, int32_t n_tokens)
 {
     const size_t n = (size_t)n_tokens;
-    return a->later == b->later && memcmp(a->target, b->target, n) == 0 &&
-           memcmp(a->source, b->source, n) == 0;
+    while (a->later == b->later && memcmp(a->target, b->target, n) == 0 &&
+           memcmp(a->source, b->source, n) == 0 && a->more == b->more) {
+        if (!a->more) {
+            return true;
+        }
+        a++, b++;
+    }
+    return false;
 }
 
-/* Every edge set is of one prompt, which has it once. */
+/* All edges of an edge set, with its parts, are of one prompt, which has them once. */
 static void check_edge_sets(const struct ko_plan *plan, const struct ko_wave *wave)
 {
     int32_t *prompt = calloc((size_t)wave->n_edge_sets + 1, sizeof *prompt);
@@ -315,6 +322,10 @@ static void check_edge_sets(const struct ko_plan *plan, const struct ko_wave *wa
         *of = wave->branch[k].prompt + 1;
     }
     for (int32_t i = 0; i < wave->n_edge_sets; i++) {
+        if (i > 0 && wave->edge_set[i - 1].more) {
+            assert_int_equal(prompt[i], 0);
+            continue;
+        }
         assert_true(prompt[i] > 0);
         const int32_t fact = wave->fact[prompt[i] - 1];
         const int32_t n_tokens = ko_plan_prompt(plan, wave->model, fact)->n_tokens;

@@ -26,12 +26,27 @@ static void add_some(uint64_t *state, struct ko_text *out, const char *key,
 static void add_block(uint64_t *state, enum ko_style style, struct ko_text *out)
 {
     static const char *const models[] = {"a", "b", "c"};
-    static const char *const routes[] = {
-        "last<-subject", "last<-first",    "last<-position:0", "last<-last",
-        "all<-all",      "later<-subject", "last<-each",       "later<-each",
-        "subject<-each", "subject<-first", "later<-bos",       "relation\\last<-context",
-        "mlp@last",      "attention@last", "mixer@subject",    "ssm@last",
-        "mlp@each",      "attention@all",  "conv@last",        "mlp@relation\\last"};
+    static const char *const routes[] = {"last<-subject",
+                                         "last<-first",
+                                         "last<-position:0",
+                                         "last<-last",
+                                         "all<-all",
+                                         "later<-subject",
+                                         "last<-each",
+                                         "later<-each",
+                                         "subject<-each",
+                                         "subject<-first",
+                                         "later<-bos",
+                                         "relation\\last<-context",
+                                         "mlp@last",
+                                         "attention@last",
+                                         "mixer@subject",
+                                         "ssm@last",
+                                         "mlp@each",
+                                         "attention@all",
+                                         "conv@last",
+                                         "mlp@relation\\last",
+                                         "keep:all<-first+last<-subject+subject<-subject+diagonal"};
     static const char *const features[] = {"all",
                                            "slow-third",
                                            "all+conv",

@@ -120,7 +120,7 @@
     X("prompt", STRING, KO_BY(PROMPT), LABEL, KO_WHEN_ALWAYS, NULL, "id of the prompt in its data set") \
     X("heat_prompt", STRING, KO_BY(HEAT_PROMPT), LABEL, KO_WHEN_ALWAYS, NULL, "id of the prompt in its data set, prompts of the heatmaps") \
     X("eval_prompt", STRING, KO_BY(EVAL_PROMPT), LABEL, KO_WHEN_ALWAYS, NULL, "id of the prompt in its data set, all prompts") \
-    X("route", STRING, KO_BY(ROUTE), LABEL, KO_WHEN_ALWAYS, NULL, "route, TARGET<-SOURCE or COMPONENT@SET") \
+    X("route", STRING, KO_BY(ROUTE), LABEL, KO_WHEN_ALWAYS, NULL, "route, TARGET<-SOURCE, keep:TARGET<-SOURCE or COMPONENT@SET") \
     X("heat_route", STRING, KO_BY(HEAT_ROUTE), LABEL, KO_WHEN_ALWAYS, NULL, "TARGET<-each, one source position at a time") \
     X("feature_class", STRING, KO_BY(FEATURE_CLASS), LABEL, KO_WHEN_ALWAYS, NULL, "feature class") \
     X("window_size", INT, KO_BY(WINDOW_SIZE), WINDOW, KO_WHEN_ALWAYS, "layers", "layers of the window; of those that windows count") \

@@ -102,10 +102,13 @@ static int32_t find_layers(const int32_t *list, int32_t n, int32_t wanted)
    routes over them may differ. */
 static bool keeps_its_meaning(const struct ko_route *route)
 {
-    const char *target_set = ko_route_target_set(route), *source_set = ko_route_source_set(route);
-    const bool target = !target_set || ko_token_set_check(target_set, NULL, NULL) == KO_OK;
-    const bool source = !source_set || ko_token_set_check(source_set, NULL, NULL) == KO_OK;
-    return target && source;
+    for (size_t k = 0; k < ko_route_n_sets(route); k++) {
+        const char *set = ko_route_set(route, k);
+        if (set && ko_token_set_check(set, NULL, NULL) != KO_OK) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Whether the old cube's window has exactly the layers of a list, in a model that it fits. */

@@ -451,7 +451,7 @@ static void packing_keeps_components_and_references(void **state)
         .spec =
             "models: [a, b]\nprompts: {file: f, select: {id: ['0', '2', '3']}}\n"
             "routes: ['attention@last', 'ssm@subject', 'mlp@each', 'mixer@last', 'conv@last',\n"
-            "         last<-subject]\n"
+            "         last<-subject, keep:all<-first+last<-subject+diagonal]\n"
             "features: [all, all~mean, 'all~resample:9223372036854775807', head:1, ssm-head:1,\n"
             "           head:2~mean, 'ssm-head:0~resample:5', 'head:0~resample:0']\n"
             "windows: {sizes: [1, 3]}\n",
@@ -475,6 +475,12 @@ static void packing_keeps_components_and_references(void **state)
     for (int32_t r = 0; r < copy->n_routes; r++) {
         assert_int_equal(copy->route[r].route.kind, plan->route[r].route.kind);
         assert_int_equal(copy->route[r].route.components, plan->route[r].route.components);
+        const struct ko_kept *own = &plan->route[r].route.kept, *kept = &copy->route[r].route.kept;
+        assert_int_equal(kept->sets.n, own->sets.n);
+        for (size_t k = 0; k < own->sets.n; k++) {
+            assert_string_equal(kept->sets.item[k], own->sets.item[k]);
+        }
+        assert_int_equal(kept->diagonal, own->diagonal);
         assert_int_equal(ko_plan_mean(copy, r), ko_plan_mean(plan, r));
     }
     for (int32_t m = 0; m < copy->n_models; m++) {

@@ -59,6 +59,29 @@ static bool defined(const char *target, const char *source, int32_t i, int32_t j
     return from[j] && i - j < reach && (later ? i > j : to[i] && i >= j);
 }
 
+/* The same of a keep route, from its text. */
+static bool defined_kept(const char *text, int32_t i, int32_t j, const struct ko_prompt *prompt,
+                         int32_t reach)
+{
+    char copy[120], *rest = NULL;
+    bool target = false, kept = false;
+    (void)snprintf(copy, sizeof copy, "%s", text + strlen("keep:"));
+    for (char *item = strtok_r(copy, "+", &rest); item; item = strtok_r(NULL, "+", &rest)) {
+        uint8_t to[10] = {0}, from[10] = {0};
+        char *arrow = strstr(item, "<-");
+        if (!arrow) {
+            kept = kept || i == j;
+            continue;
+        }
+        *arrow = '\0';
+        assert_int_equal(ko_token_set_eval(item, prompt, to, NULL), KO_OK);
+        assert_int_equal(ko_token_set_eval(arrow + 2, prompt, from, NULL), KO_OK);
+        target = target || to[i];
+        kept = kept || (to[i] && from[j]);
+    }
+    return target && !kept && j <= i && i - j < reach;
+}
+
 static const char *const targets[] = {"last",     "later", "all",     "subject", "first",
                                       "relation", "verb",  "context", "bos",     "position:4"};
 static const char *const sources[] = {"last",           "subject",    "first", "subject-last",
@@ -143,9 +166,94 @@ static void edges_are_equal_exactly_where_they_select_the_same(void **state)
     assert_true(n_equal > 0);
 }
 
+static const char *const kept[] = {
+    "keep:last<-subject",
+    "keep:last<-subject+diagonal",
+    "keep:last<-all",
+    "keep:all<-first",
+    "keep:all<-first+diagonal",
+    "keep:all<-subject+last<-relation",
+    "keep:subject<-first+last<-subject+after-subject<-subject+diagonal",
+    "keep:subject<-subject+last<-subject-last+relation<-position:0",
+    "keep:position:4<-last+verb<-bos",
+    "keep:verb<-position:4+all<-verb+subject<-first+diagonal",
+    "keep:bos<-all+first-text<-first-text",
+    "keep:relation<-relation+subject<-subject+diagonal",
+};
+enum { N_KEPT = sizeof kept / sizeof kept[0] };
+
+static void kept_edges_are_those_that_stay(void **state)
+{
+    const struct ko_prompt *const prompts[] = {&plain, &with_bos};
+    int32_t most = 0;
+    (void)state;
+    for (size_t at = 0; at < (size_t)N_KEPT * N_REACHES * 2; at++) {
+        const char *text = kept[at % N_KEPT];
+        const int32_t reach = reaches[at / N_KEPT % N_REACHES];
+        const struct ko_prompt *prompt = prompts[at / N_KEPT / N_REACHES];
+        struct ko_edges e = edges_of(text, prompt, 0, reach);
+        int32_t n = 0, first = prompt->n_tokens;
+        for (int32_t i = 0; i < prompt->n_tokens; i++) {
+            bool any = false;
+            for (int32_t j = 0; j <= i; j++) {
+                const bool is = defined_kept(text, i, j, prompt, reach);
+                if (i - j < reach && ko_edges_has(&e, i, j) != is) {
+                    fail_msg("%s: edge (%d, %d) within %d", text, i, j, reach);
+                }
+                n += is;
+                any = any || is;
+            }
+            first = any && i < first ? i : first;
+            assert_int_equal(ko_edges_has_target(&e, i), any);
+        }
+        assert_int_equal(e.n_edges, n);
+        assert_int_equal(e.first_target, first);
+        most = e.n_parts > most ? e.n_parts : most;
+        ko_edges_free(&e);
+    }
+    assert_true(most >= 3);
+}
+
+/* Parts have no target in common, and no two have the same sources. */
+static void parts_are_apart(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < N_KEPT; k++) {
+        struct ko_edges e = edges_of(kept[k], &plain, 0, INT32_MAX);
+        for (int32_t p = 0; p < e.n_parts; p++) {
+            for (int32_t q = 0; q < p; q++) {
+                assert_memory_not_equal(e.part[p].source, e.part[q].source, 9);
+                for (int32_t i = 0; i < 9; i++) {
+                    assert_false(e.part[p].target[i] && e.part[q].target[i]);
+                }
+            }
+        }
+        ko_edges_free(&e);
+    }
+}
+
+static void kept_edges_are_equal_exactly_where_they_select_the_same(void **state)
+{
+    size_t n_equal = 0;
+    (void)state;
+    for (size_t at = 0; at < (size_t)N_KEPT * N_KEPT * N_REACHES; at++) {
+        const int32_t reach = reaches[at / N_KEPT / N_KEPT];
+        struct ko_edges a = edges_of(kept[at % N_KEPT], &plain, 0, reach);
+        struct ko_edges b = edges_of(kept[at / N_KEPT % N_KEPT], &plain, 0, reach);
+        assert_int_equal(ko_edges_equal(&a, &b), same_edges(&a, &b, reach));
+        n_equal += at % N_KEPT != at / N_KEPT % N_KEPT && ko_edges_equal(&a, &b);
+        ko_edges_free(&a);
+        ko_edges_free(&b);
+    }
+    assert_true(n_equal > 0);
+}
+
 static void routes_that_mean_the_same_are_equal(void **state)
 {
     static const char *const pair[][2] = {
+        {"keep:last<-subject", "last<-relation"},
+        {"keep:last<-subject+diagonal", "last<-relation\\last"},
+        {"keep:last<-all", "bos<-all"},
         {"last<-first", "last<-position:0"},
         {"last<-relation", "last<-all\\subject"},
         {"later<-subject-last", "after-subject<-subject-last"},
@@ -173,7 +281,7 @@ static void later_keeps_the_diagonal(void **state)
     assert_int_equal(later.n_edges, 6 + 5 + 4);
     assert_int_equal(later.first_target, 3);
     assert_int_equal(later.min_span, 1);
-    assert_false(later.target[2]);
+    assert_false(later.part[0].target[2]);
     assert_false(ko_edges_has(&later, 3, 3));
     assert_true(ko_edges_has(&later, 4, 3));
     assert_int_equal(product.n_edges, 7 + 6 + 5);
@@ -212,11 +320,11 @@ static void what_a_sliding_window_has_cut_is_no_edge(void **state)
     (void)state;
     assert_int_equal(far.n_edges, 0);
     assert_int_equal(far.first_target, 9);
-    assert_int_equal(far.source[4], 0);
+    assert_int_equal(far.part[0].source[4], 0);
     assert_int_equal(near.n_edges, 1);
     assert_int_equal(near.min_span, 4);
-    assert_int_equal(near.source[3], 0);
-    assert_int_equal(near.source[4], 1);
+    assert_int_equal(near.part[0].source[3], 0);
+    assert_int_equal(near.part[0].source[4], 1);
     ko_edges_free(&far);
     ko_edges_free(&near);
 }
@@ -245,7 +353,8 @@ static void kinds_are_told_apart(void **state)
                  {"after-subject<-relation\\last", KO_ROUTE_PRODUCT},
                  {"mlp@subject-last", KO_ROUTE_COMPONENT},
                  {" mixer @ relation\\last", KO_ROUTE_COMPONENT},
-                 {"attention@each", KO_ROUTE_COMPONENT_EACH}};
+                 {"attention@each", KO_ROUTE_COMPONENT_EACH},
+                 {" keep: last <- subject + diagonal", KO_ROUTE_KEEP}};
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         struct ko_route route = {0};
@@ -282,6 +391,18 @@ static void wrong_routes_are_refused(void **state)
         {"ssm@subjekt",
          "route 'ssm@subjekt': unknown token set 'subjekt', did you mean 'subject'?"},
         {"conv@later", "route 'conv@later': 'later' is a target only, such as later<-subject"},
+        {"keep:", "route 'keep:': expected keep:TARGET<-SOURCE, and '+' before each further "},
+        {"keep:last", "route 'keep:last': expected keep:TARGET<-SOURCE, and '+' before each "},
+        {"keep:mlp@last", "route 'keep:mlp@last': expected keep:TARGET<-SOURCE, and '+' before "},
+        {"keep:last<-subject+", "route 'keep:last<-subject+': expected keep:TARGET<-SOURCE, and "},
+        {"keep:a<-b<-c", "route 'keep:a<-b<-c': expected keep:TARGET<-SOURCE, and '+' before "},
+        {"keep:diagonal", "route 'keep:diagonal': 'diagonal' needs a target beside it, such as "},
+        {"keep:last<-each", "route 'keep:last<-each': 'each' cannot stand in a route keep:"},
+        {"keep:later<-first", "route 'keep:later<-first': 'later' cannot stand in a route keep:"},
+        {"keep:last<-subject+diagonl",
+         "route 'keep:last<-subject+diagonl': expected keep:TARGET<-SOURCE, and '+' before each "},
+        {"keep:last<-first+last<-subjekt",
+         "route 'keep:last<-first+last<-subjekt': unknown token set 'subjekt', did you mean "},
     };
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -323,6 +444,9 @@ int main(void)
         cmocka_unit_test(components_are_sets_of_kinds),
         cmocka_unit_test(edges_are_those_of_the_definition),
         cmocka_unit_test(edges_are_equal_exactly_where_they_select_the_same),
+        cmocka_unit_test(kept_edges_are_those_that_stay),
+        cmocka_unit_test(parts_are_apart),
+        cmocka_unit_test(kept_edges_are_equal_exactly_where_they_select_the_same),
         cmocka_unit_test(routes_that_mean_the_same_are_equal),
         cmocka_unit_test(later_keeps_the_diagonal),
         cmocka_unit_test(each_is_one_source_position),

@@ -129,7 +129,7 @@ static void the_kernels_are_told_mask_and_convolution(void **state)
     assert_int_equal(branch.mask, 0);
     assert_true(branch.conv);
     assert_false(branch.after_softmax);
-    const struct ko_edge_set set = kind->edge_set(&s->of[SIX_SUBJECT]);
+    const struct ko_edge_set set = kind->edge_set(&s->of[SIX_SUBJECT], 0);
     for (int32_t i = 0; i < 10; i++) {
         for (int32_t j = 0; j <= i; j++) {
             assert_int_equal(ko_edge_set_has(&set, i, j), i == 6 && j >= 1 && j <= 4);
