@@ -14,7 +14,7 @@ from . import curves, everything, paper
 from .cube import METRICS, Cube, CubeError
 from .heads import layers_text
 from .kinds import Settings
-from .lines import save
+from .lines import X_AXES, save
 from .report import write_report
 from .stats import RESAMPLES, Interval
 
@@ -58,8 +58,8 @@ def parser():
                       "paper's (may be repeated)")
     what.add_argument("--most", type=whole(1), default=3, metavar="N", help="at most so many figures of a kind (default: 3)")
     how = ap.add_argument_group("how it is drawn")
-    how.add_argument("--x", choices=("depth", "layer", "centre"), default="depth", help="depth: 100 start / (layers - size), as in the "
-                     "paper (default); layer: the window's first layer; centre: the layer in its middle")
+    how.add_argument("--x", choices=list(X_AXES), default="depth", help="depth: 100 start / (layers - size), as in the paper (default); "
+                     "layer: the window's first layer; last: its last; centre: the layer in its middle, or around which it lies")
     how.add_argument("--metric", choices=list(METRICS), default="change", help="what curves show (default: change)")
     how.add_argument("--interval", choices=("usual", "t", "bootstrap"), default="usual", help="the 95 %% interval; usual: t, "
                      "for hits Wilson's, for a median order statistics (default)")

@@ -30,25 +30,31 @@ def sets_of(routes):
     return sorted(found, key=lambda s: palette.SETS.index(s) if s in palette.SETS else len(palette.SETS))
 
 
+def places(cube, model, size, starts):
+    """Where windows lie on each x axis with layers."""
+    first, last = cube.window(model, size, starts)
+    return {"layer": first, "last": last, "centre": cube.centre(model, size, starts)}
+
+
 def spread_out(cube, model, size, values):
-    """values [row, window_start] over every window of the cube that fits the model, and where these lie: a kind that some layers lack
-    has gaps there."""
+    """values [row, window_start] over every window of the cube that fits the model, and their places: a kind that some layers lack has gaps
+    there."""
     starts = cube.fitting(model, size)
     cells = np.full((values.sizes[values.dims[0]], len(starts)), np.nan)
     cells[:, np.searchsorted(starts, values.window_start)] = values.values
-    return cells, cube.window(model, size, starts)
+    return cells, places(cube, model, size, starts)
 
 
-def draw_one(axis, cells, layers, limit, settings, size, colours=palette.MAP_COLOURS):
-    first, last = layers
-    draw_cells(axis, (first + last) / 2 if settings.x == "centre" else first, cells, limit, colours)
+def draw_one(axis, cells, at, limit, settings, size, colours=palette.MAP_COLOURS):
+    x = settings.x if settings.x in at else "layer"
+    draw_cells(axis, at[x], cells, limit, colours)
     axis.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-    axis.set_xlabel("layer" if size == 1 else X_AXES["centre" if settings.x == "centre" else "layer"])
+    axis.set_xlabel("layer" if size == 1 else X_AXES[x])
 
 
 @with_style
 def _draw(rows, kinds, size, settings, title, look):
-    """rows: a dictionary {kind: (cells, layers)} for each, its name, what it writes at the y axis, and what tells its panels apart.
+    """rows: a dictionary {kind: (cells, places)} for each, its name, what it writes at the y axis, and what tells its panels apart.
     look: limit, label, ticks, colours and beyond of the colour bar."""
     tallest = max(len(cells) for maps, _, _, _ in rows for cells, _ in maps.values())
     height = min(max(0.19 * tallest + 0.75, 1.9), 5.0)
@@ -128,7 +134,7 @@ def over_prompts(cube, models, routes, feature, size, settings):
                 starts = cube.fitting(model, size)
                 cells = np.full((len(sets), len(starts)), np.nan)
                 cells[some.target.map(sets.index), np.searchsorted(starts, some.window_start)] = some.value
-                maps[kind] = cells, cube.window(model, size, starts)
+                maps[kind] = cells, places(cube, model, size, starts)
         count = count_of(table[table.model == model])
         rows.append((maps, model, lambda axis: axis.set_yticks(range(len(sets)), list(map(palette.set_name, sets))), f"  ({count})"))
     what, unit = METRICS[settings.metric]

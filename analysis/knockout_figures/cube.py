@@ -20,6 +20,7 @@ METRICS = {  # name: (what the axis says, unit)
 # What xarray's plots write at an axis.
 START_ATTRIBUTES = {"long_name": "first layer of the window"}  # by its number among the layers that windows count
 FIRST_ATTRIBUTES, LAST_ATTRIBUTES = {"long_name": "first layer of the window"}, {"long_name": "last layer of the window"}
+CENTRE_ATTRIBUTES = {"long_name": "layer in the middle of the window"}
 DEPTH_ATTRIBUTES = {"long_name": "start of the window", "units": "% of its range"}
 
 # What the y axis of a figure spans at least, in the metric's unit: less would make a mountain of rounding, or one number of all ticks.
@@ -229,6 +230,18 @@ class Cube:
         counted = self.file["counted_layer"][self.models.index(model)].astype(int)
         return counted[starts], counted[starts + size - 1]
 
+    def centre(self, model, size, starts):
+        """The layer in the middle of windows. A centred window lies around its start, also where an end of the model cuts it. Of windows that
+        leave layers out it is the middle of these."""
+        starts = np.asarray(starts, int)
+        if not self.style.endswith("centred") and self.style != "outside":
+            first, last = self.window(model, size, starts)
+            return (first + last) / 2
+        counted = np.arange(self.layers[model])
+        if "counted_layer" in self.file:
+            counted = self.file["counted_layer"][self.models.index(model)].astype(int)
+        return counted[starts] if self.style.endswith("centred") else (counted[starts] + counted[starts + size - 1]) / 2
+
     def window_layers(self, model, size, starts):
         """Which layers windows have, [start, layer] as booleans. Windows of other styles than runs of `size` layers may leave some out
         between their first and their last: the cube stores their layers."""
@@ -271,7 +284,8 @@ class Cube:
         first, last = self.window(model, size, starts)
         return {"window_start": ("window_start", np.asarray(starts), START_ATTRIBUTES),
                 "depth": ("window_start", self.depth(model, size, starts), DEPTH_ATTRIBUTES),
-                "first_layer": ("window_start", first, FIRST_ATTRIBUTES), "last_layer": ("window_start", last, LAST_ATTRIBUTES)}
+                "first_layer": ("window_start", first, FIRST_ATTRIBUTES), "last_layer": ("window_start", last, LAST_ATTRIBUTES),
+                "centre": ("window_start", self.centre(model, size, starts), CENTRE_ATTRIBUTES)}
 
     def relations(self):
         """The relation of every prompt, [prompt]; empty where there is none."""

@@ -28,7 +28,7 @@ def rows(model, route, feature, size, values, metric, found, **more):
         "model": [model] * n_windows, "route": route, "target": target, "source": source, "feature_class": feature,
         "window_size": size, "window_start": values.window_start.values, "depth": values.depth.values, "metric": metric,
         "value": found.value, "low": found.low, "high": found.high, "n": found.n, "first_layer": values.first_layer.values,
-        "last_layer": values.last_layer.values, **more})
+        "last_layer": values.last_layer.values, "centre": values.centre.values, **more})
     return table[table.n > 0]
 
 

@@ -14,7 +14,9 @@ from matplotlib.transforms import ScaledTranslation  # noqa: E402
 
 from .palette import CLEAN_LINE, STYLE_FILE, Look
 
-X_AXES = {"depth": "start of the window, % of its range", "layer": "first layer of the window", "centre": "centre of the window, layer"}
+X_AXES = {"depth": "start of the window, % of its range", "layer": "first layer of the window", "last": "last layer of the window",
+          "centre": "centre of the window, layer"}
+X_COLUMNS = {"depth": "depth", "layer": "first_layer", "last": "last_layer", "centre": "centre"}  # where they lie on the axis
 
 NOTE_SIZE = 8  # points, of the lines below the legend
 STRIP = 5.0  # points that a strip of layers takes above a panel
@@ -70,9 +72,7 @@ def with_style(draw):
 
 def positions(table, x):
     """Where a table's windows lie on the x axis."""
-    if x == "depth":
-        return table.depth
-    return (table.first_layer + table.last_layer) / 2 if x == "centre" else table.first_layer
+    return table[X_COLUMNS[x]]
 
 
 def count_text(curves):
@@ -158,7 +158,8 @@ def draw_curves(axis, panel, layout, as_bars):
         axis.xaxis.set_major_locator(MultipleLocator(25))
         axis.xaxis.set_major_formatter(numbers("%"))
     else:
-        axis.xaxis.set_major_locator(MaxNLocator(6, integer=layout.x == "layer", min_n_ticks=1))
+        whole = all((positions(c.table, layout.x) % 1 == 0).all() for c in panel.curves)
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=whole, min_n_ticks=1))
     axis.yaxis.set_major_formatter(numbers(layout.unit))
 
 

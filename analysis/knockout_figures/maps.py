@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from . import palette
 from .cube import CubeError
 from .kinds import Drawn
-from .lines import X_AXES, titled, with_style
+from .lines import X_AXES, X_COLUMNS, titled, with_style
 
 
 def table_of(model, prompt, route, feature, size, values):
@@ -55,15 +55,14 @@ def difference_text(value, _):
 
 def draw_map(axis, values, settings):
     """Tokens from above to below, windows from left to right."""
-    first, last = values.first_layer.values, values.last_layer.values
-    x = {"depth": values.depth.values, "layer": first, "centre": (first + last) / 2}[settings.x]
+    x = values[X_COLUMNS[settings.x]].values
     draw_cells(axis, x, values.values, settings.heat_limit)
     name_tokens(axis, values)
     if settings.x == "depth":
         axis.xaxis.set_major_locator(MultipleLocator(25))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
     else:
-        axis.xaxis.set_major_locator(MaxNLocator(5, integer=settings.x == "layer"))
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=settings.x != "centre"))
 
 
 def name_tokens(axis, values):

@@ -52,6 +52,15 @@ show minus-first --target last --source subject --feature all --minus-source fir
 mv "$scratch/small.h5" "$folder/small.h5"
 cp "$scratch/small.evaluation.h5" "$folder/evaluation.h5"
 
+# A cube of windows around each layer, cut at both ends of the model.
+cat >"$scratch/centred.yaml" <<YAML
+models: [{name: gpt2-xl, path: $models/gpt2-facts}]
+prompts: {file: facts.jsonl, select: all}
+routes: ['last<-subject', 'last<-relation', 'keep:last<-subject+diagonal']
+windows: {style: centred, sizes: [5]}
+YAML
+"$KNOCKOUT" run "$scratch/centred.yaml" -o "$folder/centred.h5" --evaluation "$folder/evaluation.h5" --progress none --log-level error
+
 # The cube of a hybrid, and the interactions of its mixers.
 cat >"$scratch/hybrid.yaml" <<YAML
 models: [{name: hybrid, path: $models/mamba-facts}]

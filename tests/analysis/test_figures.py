@@ -160,7 +160,27 @@ class Numbers(WithCube):
                 np.testing.assert_array_equal(values.last_layer, np.where(start + 5 > last, start - 1, last))
                 np.testing.assert_allclose(values.depth, np.linspace(0, 100, len(starts))[np.searchsorted(starts, start)], rtol=1e-6)
                 self.assertEqual(cube.window_layers("gpt2-xl", 5, [1]).nonzero()[1].tolist(), [0, *layer[6:]])
+                np.testing.assert_array_equal(values.centre, start + 2)  # of the layers that it leaves out
                 self.assertIn("window without 5 layers", kinds.flow(cube, ["gpt2-xl"], ROUTES, "all", 5, kinds.Settings()).title)
+
+    def test_centred_windows_lie_at_the_layer_around_which_they_are(self):
+        """As Geva et al. draw theirs: a curve for each block of tokens, with a point for each of the 12 layers, also where the window is cut."""
+        with Cube(CUBE.with_name("centred.h5")) as cube:
+            drawn = kinds.flow(cube, ["gpt2-xl"], cube.routes, "all", 5, kinds.Settings(x="centre"))
+            (axis,) = panels(drawn.figure)
+            found = named_lines(axis)
+            names = ["last ← subject", "last ← relation", "only last ← subject, diagonal"]
+            self.assertCountEqual(found, names)
+            change = 100 * np.expm1(cube.file["logprob"][0, :, :, 0, 0, :] - cube.file["clean_logprob"][0][:, None, None])  # [prompt, route, layer]
+            for k, line in enumerate(map(found.get, names)):
+                self.assertEqual(line.get_xdata().tolist(), [*range(12)])
+                np.testing.assert_allclose(line.get_ydata(), np.nanmean(change[:, k], axis=0), rtol=1e-4, atol=1e-4)
+            self.assertEqual(axis.get_xlabel(), "centre of the window, layer")
+            self.assertTrue((axis.get_xticks() % 1 == 0).all())
+            first, last = cube.window("gpt2-xl", 5, [0, 5, 11])
+            self.assertEqual((first.tolist(), last.tolist()), ([0, 3, 9], [2, 7, 11]))
+            at = named_lines(panels(kinds.flow(cube, ["gpt2-xl"], cube.routes, "all", 5, kinds.Settings(x="last")).figure)[0])
+            self.assertEqual(at["last ← subject"].get_xdata().tolist(), [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 11])
 
     def test_windows_lie_at_their_true_layers(self):
         """A cube whose windows count every other layer of 24, as `windows.over` of a hybrid."""

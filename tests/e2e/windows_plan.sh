@@ -12,6 +12,22 @@ mkdir -p "$KNOCKOUT_CHECKPOINTS/gpt2-xl" "$scratch/plan"
 "$shape_config" gpt2-xl >"$KNOCKOUT_CHECKPOINTS/gpt2-xl/config.json" || fail "bench does not know gpt2-xl"
 cp "$KO_SOURCE_DIR/jobs/models/mamba-facts/tokenizer.json" "$KNOCKOUT_CHECKPOINTS/gpt2-xl/"
 head -n 10 "$KO_SOURCE_DIR/jobs/facts.jsonl" >"$COUNTERFACT"
+export VISION_PROMPTS=$scratch/questions.jsonl
+mkdir -p "$KNOCKOUT_CHECKPOINTS/llava-1.5-7b"
+cat >"$KNOCKOUT_CHECKPOINTS/llava-1.5-7b/config.json" <<'JSON'
+{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+ "num_attention_heads": 32, "num_key_value_heads": 32, "max_position_embeddings": 4096, "rms_norm_eps": 1e-05, "rope_theta": 10000.0,
+ "hidden_act": "silu", "vocab_size": 32064, "tie_word_embeddings": false}
+JSON
+cp "$KO_SOURCE_DIR/jobs/models/llama-facts/tokenizer.json" "$KNOCKOUT_CHECKPOINTS/llava-1.5-7b/"
+"$python" - "$COUNTERFACT" >"$VISION_PROMPTS" <<'PY'
+import json
+import sys
+
+for row in map(json.loads, open(sys.argv[1], encoding="utf-8")):  # the first tokens stand for an image, two more for a question
+    row["token_spans"] = {"image": [0, 3], "object": [1, 2], "question": [3, 5]}
+    print(json.dumps(row))
+PY
 for spec in "$jobs"/*.yaml; do
     name=$(basename "$spec" .yaml)
     [ "$name" != common ] || continue
@@ -26,6 +42,8 @@ import sys
 expected = {  # style, sizes, starts, models
     "centred": ("centred", [3, 9], range(12), 2), "outside": ("outside-centred", [3], range(12), 2), "from": ("from", [0], range(12), 2),
     "until": ("until", [0], range(12), 2), "listed": ("listed", [0], range(6), 2), "geva": ("centred", [9], range(48), 1),
+    "vision": ("centred", [9], range(32), 1), "vision-ranges": ("listed", [0], range(6), 1), "vision-middle": ("listed", [0], range(3), 1),
+    "pathways": ("centred", [9, 32], range(32), 1),
 }
 plans = {p.stem: json.load(open(p)) for p in pathlib.Path(sys.argv[1]).glob("*.json")}
 assert plans.keys() == expected.keys(), plans.keys()
@@ -34,7 +52,8 @@ for name, (style, sizes, starts, models) in expected.items():
     got = plan["windows_style"], plan["window_sizes"], plan["window_starts"], len(plan["models"])
     assert got == (style, sizes, [*starts], models), (name, got)
     for model in plan["models"]:
-        cells = model["prompts_selected"] * 3 * len(sizes) * len(starts)
+        routes = 4 if name == "vision" else 3
+        cells = model["prompts_selected"] * routes * len(sizes) * len(starts)
         assert cells > 0 and model["cells"]["planned"] == cells, (name, model["cells"], cells)
 PY
 
