@@ -84,7 +84,11 @@ static enum ko_code mark_model(const struct ko_plan_builder *builder, int32_t mo
                             "out",
                             m->name, (int)sizes.n - 1, ko_text_str(&sizes), n_layers, what);
     }
-    if (code == KO_OK && starts.n > 0) {
+    if (code == KO_OK && starts.n > 0 && !ko_style_has_sizes(builder->plan->style)) {
+        code = ko_plan_warn(builder,
+                            "%s: the windows of a block do not fit its %d %s and are left out",
+                            m->name, n_layers, what);
+    } else if (code == KO_OK && starts.n > 0) {
         code = ko_plan_warn(builder,
                             "%s: window sizes%.*s have no start that fits its %d %s "
                             "and are left out",

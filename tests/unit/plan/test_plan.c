@@ -126,6 +126,28 @@ static void shares_of_depth_are_resolved_for_each_model(void **state)
     }
 }
 
+static void windows_without_sizes_that_do_not_fit_are_left_out_with_a_warning(void **state)
+{
+    (void)state;
+    static const char *const windows[] = {"{layers: [0-7, [10, 11]]}",
+                                          "{style: from, starts: [9]}"};
+    for (size_t k = 0; k < 2; k++) {
+        char spec[200];
+        (void)snprintf(spec, sizeof spec,
+                       "models: [a, b]\nprompts: {file: f}\nroutes: [last<-last]\nwindows: %s\n",
+                       windows[k]);
+        struct made_case made = {
+            .spec = spec, .model = {{6, 24, 4, 0, 0}, {12, 0, 0, 0, 0}}, .n_facts = {1}};
+        struct ko_strings warnings = {0};
+        struct ko_plan *plan = built(&made, &warnings);
+        assert_int_equal(warnings.n, 1);
+        assert_string_equal(warnings.item[0],
+                            "a: the windows of a block do not fit its 6 layers and are left out");
+        ko_strings_free(&warnings);
+        ko_plan_free(plan);
+    }
+}
+
 static void what_does_not_fit_is_left_out_with_one_warning_a_model(void **state)
 {
     (void)state;
@@ -699,6 +721,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(axes_are_in_order_of_first_use),
         cmocka_unit_test(shares_of_depth_are_resolved_for_each_model),
+        cmocka_unit_test(windows_without_sizes_that_do_not_fit_are_left_out_with_a_warning),
         cmocka_unit_test(what_does_not_fit_is_left_out_with_one_warning_a_model),
         cmocka_unit_test(skipped_prompts_are_left_out),
         cmocka_unit_test(selections_follow_the_ranks),
