@@ -5,6 +5,7 @@
 
 #include "kernels/backends/backends.h"
 #include "src/base/file.h"
+#include "src/base/machine/cpus.h"
 #include "src/cli/cli.h"
 #include "src/formats/table.h"
 #include "src/preview/assume.h"
@@ -103,6 +104,21 @@ static void describe_selection(const struct planner *planner, struct ko_plan_rep
     }
 }
 
+/* As many workers share a node as its processors, taken to be this machine's, suffice for. */
+static enum ko_code count_node_workers(struct ko_plan_settings *settings, struct ko_error *err)
+{
+    struct ko_cpus cpus;
+    const enum ko_code code = ko_cpus_look(&cpus, err);
+    if (code == KO_OK) {
+        const int fit = ko_cpus_usable(&cpus, NULL) / settings->threads;
+        settings->n_node_workers = fit > 1 ? fit : 1;
+        if (settings->n_node_workers > settings->n_workers) {
+            settings->n_node_workers = settings->n_workers;
+        }
+    }
+    return code;
+}
+
 /* --device names a GPU that this machine may lack; its stored rates are used. */
 static enum ko_code read_settings(struct planner *planner, struct ko_error *err)
 {
@@ -114,6 +130,9 @@ static enum ko_code read_settings(struct planner *planner, struct ko_error *err)
     s->commit_seconds = PLANNED_COMMIT_SECONDS;
     enum ko_code code = ko_cli_threads(options, &planner->threads, err);
     s->threads = planner->threads.n;
+    if (code == KO_OK) {
+        code = count_node_workers(s, err);
+    }
     if (code == KO_OK) {
         code = ko_cli_precision(options, &s->precision, err);
     }

@@ -48,6 +48,7 @@ struct ko_plan_settings {
     const char *device; /* as in device_rates.h; NULL: this machine is measured */
     int threads;        /* of a worker, if this machine is measured */
     int32_t n_workers;
+    int32_t n_node_workers; /* of these, those that share the memory of a machine like this one */
     enum ko_weights_mode weights;
     double memory_limit;   /* bytes of a GPU or of this machine; 0: all of it */
     double read_rate;      /* of checkpoints, bytes per second */

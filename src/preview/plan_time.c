@@ -59,7 +59,9 @@ static void predict_on_host(struct ko_plan_report *report, int32_t m, double ava
     struct ko_plan_model_report *model = &report->model[m];
     const double rest = ko_plan_worker_bytes(report->plan, &report->batches, m);
     const double weights = report->plan->model[m].weight_bytes;
-    model->streams = choose_streaming(settings, weights + rest, available);
+    const double node =
+        weights + settings->n_node_workers * rest; /* which holds the weights once */
+    model->streams = choose_streaming(settings, node, available);
     report->cost.peak_bytes =
         fmax(report->cost.peak_bytes,
              rest + (model->streams ? ko_streamed_host_bytes(report->inputs->model[m]) : weights));

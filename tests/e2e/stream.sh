@@ -41,6 +41,12 @@ grep -q weights=stream "$scratch/limit.log" || fail "nothing streams within $((n
 cubes same "$scratch/resident.h5" "$scratch/limit.h5"
 "$KNOCKOUT" plan "$spec" --memory-limit $((needs - 1)) --color never >"$scratch/plan"
 grep -q '^weights .*: stream, ' "$scratch/plan" || fail "plan does not say what streams"
+if [ "$(nproc)" -gt 1 ]; then # the rows of two workers of a node need more than those of one
+    "$KNOCKOUT" plan "$spec" --memory-limit $((needs + 4096)) --threads 1 --workers 1 --color never >"$scratch/plan"
+    grep -q '^weights .*: stream, ' "$scratch/plan" && fail "weights stream although one worker has room for them"
+    "$KNOCKOUT" plan "$spec" --memory-limit $((needs + 4096)) --threads 1 --workers 2 --color never >"$scratch/plan"
+    grep -q '^weights .*: stream, ' "$scratch/plan" || fail "plan counts one of two workers of a node"
+fi
 for limit in 1MiB $((streams - 4096)); do
     status=0
     "$KNOCKOUT" run "$spec" -o "$scratch/none.h5" --memory-limit $limit 2>"$scratch/err" || status=$?
