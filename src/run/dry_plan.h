@@ -34,10 +34,10 @@ struct ko_dry_run {
 /* Builds the plan and its batches, and frees them. KO_E_INPUT for everything that can be refused
    before the start: windows that fit no model, unknown token sets, classes that no model has, a row
    budget that is too small, a selection that is empty whatever the ranks are, a model whose largest
-   wave does not fit the smallest GPU or the memory limit. Decides which models' weights stream
-   (inputs->streams, inputs->slots), from the plans and the workers' memory, not from what happens to be free. The
-   evaluation of a sweep must be complete, and its ranks are used; if there is none, the run makes
-   its own, whose plan is checked too. *first_model: the model that the batches of the plan or of
+   wave does not fit the smallest GPU or the memory limit. Decides which models' weights stream, and
+   through how many slots (inputs->streams, inputs->slots), from the plans and the workers' memory,
+   not from what happens to be free. The evaluation of a sweep must be complete, and its ranks are
+   used; if there is none, the run makes its own, whose plan is checked too. *first_model: the model that the batches of the plan or of
    its shard begin with, among the inputs'; -1: there is no batch. Where ranks are not known it is a
    guess: they may leave a model without a prompt. */
 KO_MUST_CHECK enum ko_code ko_dry_plan_check(const struct ko_inputs *inputs,
