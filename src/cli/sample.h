@@ -43,4 +43,11 @@ KO_MUST_CHECK enum ko_code ko_sample_answers(struct ko_cube_view *view,
                                              const struct ko_sampled *cell, int64_t n,
                                              struct ko_answer_metrics **out, struct ko_error *err);
 
+/* Reads what drawn cells [n] have of several right answers and options: *sum [n], their summed
+   log-probability, and *option [n, n_options of the axes], as in the cube. NULL where the cube has no
+   such dataset; free() both, also after a failure. */
+KO_MUST_CHECK enum ko_code ko_sample_choices(struct ko_cube_view *view,
+                                             const struct ko_sampled *cell, int64_t n, float **sum,
+                                             float **option, struct ko_error *err);
+
 #endif

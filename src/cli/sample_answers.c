@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the tokens of the whole answers of drawn cells, a prompt's cells at a time. */
+/* Reads what drawn cells have beside their metrics, a prompt's cells at a time: the tokens of whole
+   answers, the sum of several right answers, and options. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/memory.h"
 #include "src/cli/sample.h"
 
-/* The cells of one prompt, on the axes of its kind of routes. */
-struct block {
-    bool heat;
-    int64_t n_values; /* cells of a prompt */
-    float *logprob;   /* [n_values, n_answer_tokens] */
-    int32_t *rank;    /* likewise */
+/* A dataset whose numbers, `each` of them a cell, are float or int32. */
+struct series {
+    const char *name[2]; /* of mean routes and of heat routes */
+    int64_t each;
+    bool whole; /* int32 */
 };
 
-static struct block block_of(const struct ko_cube_axes *axes, bool heat)
+enum { NUMBER = 4 }; /* bytes */
+_Static_assert(sizeof(float) == NUMBER && sizeof(int32_t) == NUMBER, "bytes of a number");
+
+/* The cells of a prompt on the routes of a kind. */
+static int64_t cells_of_prompt(const struct ko_cube_axes *axes, bool heat)
 {
     const size_t n_routes = heat ? axes->heat_route.n : axes->route.n;
     const int64_t n_sources = heat ? axes->n_source_positions : 1;
-    return (struct block){.heat = heat,
-                          .n_values = (int64_t)n_routes * (int64_t)axes->feature_class.n *
-                                      n_sources * axes->n_sizes * axes->n_starts};
+    return (int64_t)n_routes * (int64_t)axes->feature_class.n * n_sources * axes->n_sizes *
+           axes->n_starts;
 }
 
 /* The cell's number among those of its prompt. */
@@ -31,65 +35,100 @@ static int64_t number_of(const struct ko_cube_axes *axes, const struct ko_sample
     return (at * axes->n_sizes + cell->size) * axes->n_starts + cell->start;
 }
 
-static enum ko_code read_prompt(struct ko_cube_view *view, const struct ko_sampled *cell,
-                                const struct block *block, struct ko_error *err)
+static enum ko_code read_prompt(struct ko_cube_view *view, const struct series *series,
+                                const struct ko_sampled *cell, size_t n_values, void *values,
+                                struct ko_error *err)
 {
-    struct ko_cube_rows rows = {.dataset = cell->heat ? "heat_answer_logprob" : "answer_logprob",
-                                .model = cell->model,
-                                .first = cell->prompt,
-                                .n = 1,
-                                .n_values =
-                                    block->n_values * ko_cube_view_axes(view)->n_answer_tokens};
-    enum ko_code code = ko_cube_view_rows_float(view, &rows, block->logprob, err);
-    rows.dataset = cell->heat ? "heat_answer_rank" : "answer_rank";
-    return code == KO_OK ? ko_cube_view_rows_int(view, &rows, block->rank, err) : code;
+    const struct ko_cube_rows rows = {.dataset = series->name[cell->heat],
+                                      .model = cell->model,
+                                      .first = cell->prompt,
+                                      .n = 1,
+                                      .n_values = (int64_t)n_values};
+    return series->whole ? ko_cube_view_rows_int(view, &rows, values, err)
+                         : ko_cube_view_rows_float(view, &rows, values, err);
 }
 
 /* Fills in the cells of one kind of routes. Cells of a prompt follow one another. */
-static enum ko_code read_kind(struct ko_cube_view *view, bool heat, const struct ko_sampled *cell,
-                              int64_t n, struct ko_answer_metrics *out, struct ko_error *err)
+static enum ko_code read_kind(struct ko_cube_view *view, const struct series *series, bool heat,
+                              const struct ko_sampled *cell, int64_t n, unsigned char *out,
+                              struct ko_error *err)
 {
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
-    struct block block = block_of(axes, heat);
     const struct ko_sampled *last = NULL;
-    const int64_t each = axes->n_answer_tokens;
-    size_t n_tokens = 0;
-    enum ko_code code =
-        ko_multiply((size_t)block.n_values, (size_t)each, &n_tokens, "tokens of answers", err);
-    if (code != KO_OK || n_tokens == 0) {
+    const size_t bytes = (size_t)series->each * NUMBER;
+    size_t n_values = 0;
+    enum ko_code code = ko_multiply((size_t)cells_of_prompt(axes, heat), (size_t)series->each,
+                                    &n_values, series->name[heat], err);
+    if (code != KO_OK || n_values == 0) {
         return code;
     }
-    block.logprob = ko_new(n_tokens, sizeof *block.logprob, err);
-    block.rank = ko_new(n_tokens, sizeof *block.rank, err);
-    code = block.logprob && block.rank ? KO_OK : KO_E_MEMORY;
+    unsigned char *values = ko_new(n_values, NUMBER, err);
+    code = values ? KO_OK : KO_E_MEMORY;
     for (int64_t k = 0; code == KO_OK && k < n; k++) {
         if (cell[k].heat != heat) {
             continue;
         }
         if (!last || last->model != cell[k].model || last->prompt != cell[k].prompt) {
-            code = read_prompt(view, &cell[k], &block, err);
+            code = read_prompt(view, series, &cell[k], n_values, values, err);
         }
         last = &cell[k];
-        const int64_t from = number_of(axes, last) * each;
-        for (int64_t i = 0; code == KO_OK && i < each; i++) {
-            out[k * each + i] =
-                (struct ko_answer_metrics){block.logprob[from + i], block.rank[from + i]};
-        }
+        memcpy(out + (size_t)k * bytes, values + (size_t)number_of(axes, last) * bytes, bytes);
     }
-    free(block.logprob);
-    free(block.rank);
+    free(values);
     return code;
+}
+
+/* *out [n, each]: free(); NULL where `each` is 0. */
+static enum ko_code read_series(struct ko_cube_view *view, const struct series *series,
+                                const struct ko_sampled *cell, int64_t n, void **out,
+                                struct ko_error *err)
+{
+    *out = NULL;
+    if (series->each == 0) {
+        return KO_OK;
+    }
+    *out = ko_new((size_t)(n * series->each), NUMBER, err);
+    enum ko_code code = *out ? read_kind(view, series, false, cell, n, *out, err) : KO_E_MEMORY;
+    return code == KO_OK ? read_kind(view, series, true, cell, n, *out, err) : code;
 }
 
 enum ko_code ko_sample_answers(struct ko_cube_view *view, const struct ko_sampled *cell, int64_t n,
                                struct ko_answer_metrics **out, struct ko_error *err)
 {
-    const int32_t each = ko_cube_view_axes(view)->n_answer_tokens;
+    const int64_t each = ko_cube_view_axes(view)->n_answer_tokens, n_tokens = n * each;
+    const struct series logprobs = {{"answer_logprob", "heat_answer_logprob"}, each, false};
+    const struct series ranks = {{"answer_rank", "heat_answer_rank"}, each, true};
+    void *logprob = NULL, *rank = NULL;
     *out = NULL;
-    if (each == 0) {
-        return KO_OK;
+    enum ko_code code = read_series(view, &logprobs, cell, n, &logprob, err);
+    if (code == KO_OK) {
+        code = read_series(view, &ranks, cell, n, &rank, err);
     }
-    *out = ko_new((size_t)(n * each), sizeof **out, err);
-    enum ko_code code = *out ? read_kind(view, false, cell, n, *out, err) : KO_E_MEMORY;
-    return code == KO_OK ? read_kind(view, true, cell, n, *out, err) : code;
+    if (code == KO_OK && n_tokens > 0) {
+        *out = ko_new((size_t)n_tokens, sizeof **out, err);
+        code = *out ? KO_OK : KO_E_MEMORY;
+    }
+    for (int64_t i = 0; code == KO_OK && i < n_tokens; i++) {
+        (*out)[i] = (struct ko_answer_metrics){((float *)logprob)[i], ((int32_t *)rank)[i]};
+    }
+    free(logprob);
+    free(rank);
+    return code;
+}
+
+enum ko_code ko_sample_choices(struct ko_cube_view *view, const struct ko_sampled *cell, int64_t n,
+                               float **sum, float **option, struct ko_error *err)
+{
+    const struct ko_cube_axes *axes = ko_cube_view_axes(view);
+    const struct series sums = {{"sum_logprob", "heat_sum_logprob"}, axes->several ? 1 : 0, false};
+    const struct series options = {
+        {"option_logprob", "heat_option_logprob"}, axes->n_options, false};
+    void *numbers = NULL;
+    enum ko_code code = read_series(view, &sums, cell, n, &numbers, err);
+    *sum = numbers;
+    if (code == KO_OK) {
+        code = read_series(view, &options, cell, n, &numbers, err);
+        *option = numbers;
+    }
+    return code;
 }

@@ -46,6 +46,38 @@ static double answer_difference(const struct ko_verification *v, int64_t k, bool
     return largest;
 }
 
+/* The largest difference of n log-probabilities; INFINITY where one of the two lacks one. *agrees:
+   within the bounds. */
+static double series_difference(const struct ko_verification *v, const float *a, const float *b,
+                                int64_t n, bool *agrees)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const double difference = fabs((double)a[i] - (double)b[i]);
+        if (isnan(a[i]) && isnan(b[i])) {
+            continue;
+        }
+        largest = isnan(difference) ? INFINITY : fmax(largest, difference);
+        *agrees = *agrees && difference <= v->atol + RELATIVE * fabs((double)b[i]);
+    }
+    return largest;
+}
+
+/* The same of the cell's sum of right answers and of its options; 0 where the cube has none. */
+static double choice_difference(const struct ko_verification *v, int64_t k, bool *agrees)
+{
+    const int64_t n = v->axes->n_options;
+    double sum = 0, option = 0;
+    *agrees = true;
+    if (v->sum) {
+        sum = series_difference(v, v->sum + k, v->sum_again + k, 1, agrees);
+    }
+    if (v->option) {
+        option = series_difference(v, v->option + k * n, v->option_again + k * n, n, agrees);
+    }
+    return fmax(sum, option);
+}
+
 static bool cell_agrees(const struct ko_verification *v, int64_t k)
 {
     const struct ko_sampled *cell = &v->cell[k];
@@ -55,9 +87,10 @@ static bool cell_agrees(const struct ko_verification *v, int64_t k)
     const double kl_bound = v->atol + RELATIVE * fabs((double)again->kl);
     const double foil_bound = v->atol + RELATIVE * fabs((double)again->foil_logprob);
     const bool no_foil = isnan(cell->foil_logprob) && isnan(again->foil_logprob);
-    bool tokens_agree = true;
+    bool tokens_agree = true, choices_agree = true;
     (void)answer_difference(v, k, &tokens_agree);
-    return tokens_agree && (no_foil || foil_difference(v, k) <= foil_bound) &&
+    (void)choice_difference(v, k, &choices_agree);
+    return tokens_agree && choices_agree && (no_foil || foil_difference(v, k) <= foil_bound) &&
            fabs(cell->logprob - (double)again->logprob) <= bound &&
            fabs(cell->prob - prob) <= prob * expm1(bound) + 1e-30 &&
            fabs(cell->kl - (double)again->kl) <= kl_bound &&
@@ -76,7 +109,12 @@ static void print_cell(const struct ko_verification *v, int64_t k, FILE *out)
 {
     const struct ko_sampled *c = &v->cell[k];
     const struct ko_cube_axes *axes = v->axes;
-    char position[32] = "", foil[96] = "";
+    char position[32] = "", foil[96] = "", choices[64] = "";
+    bool agrees = true;
+    const double difference = choice_difference(v, k, &agrees);
+    if (!agrees) {
+        snprintf(choices, sizeof choices, "; sums and options differ by %.2e", difference);
+    }
     if (c->heat) {
         snprintf(position, sizeof position, " source %d", c->source_position);
     }
@@ -84,16 +122,16 @@ static void print_cell(const struct ko_verification *v, int64_t k, FILE *out)
         snprintf(foil, sizeof foil, "; foil logprob %.6f, recomputed %.6f", c->foil_logprob,
                  (double)v->again[k].foil_logprob);
     }
-    fprintf(out,
-            "  %s prompt %s %s%s %s size %d start %d: logprob %.6f, recomputed %.6f; kl %.3e, "
-            "recomputed %.3e; prob %.3e%s; rank %d, recomputed %d; first token %d, recomputed %d\n",
-            axes->model.item[c->model],
-            (c->heat ? &axes->heat_prompt : &axes->prompt)->item[c->prompt],
-            (c->heat ? &axes->heat_route : &axes->route)->item[c->route], position,
-            axes->feature_class.item[c->class], axes->window_size[c->size],
-            axes->window_start[c->start], c->logprob, (double)v->again[k].logprob, c->kl,
-            (double)v->again[k].kl, c->prob, foil, c->target_rank, v->again[k].target_rank,
-            c->top1_id, v->again[k].top1_id);
+    fprintf(
+        out,
+        "  %s prompt %s %s%s %s size %d start %d: logprob %.6f, recomputed %.6f; kl %.3e, "
+        "recomputed %.3e; prob %.3e%s%s; rank %d, recomputed %d; first token %d, recomputed %d\n",
+        axes->model.item[c->model], (c->heat ? &axes->heat_prompt : &axes->prompt)->item[c->prompt],
+        (c->heat ? &axes->heat_route : &axes->route)->item[c->route], position,
+        axes->feature_class.item[c->class], axes->window_size[c->size],
+        axes->window_start[c->start], c->logprob, (double)v->again[k].logprob, c->kl,
+        (double)v->again[k].kl, c->prob, foil, choices, c->target_rank, v->again[k].target_rank,
+        c->top1_id, v->again[k].top1_id);
 }
 
 /* Prints the worst cells that disagree. If none does, prints cells whose rank or first token
@@ -129,6 +167,7 @@ static enum ko_code print_worst(const struct ko_verification *v, bool any_bad, F
 struct found {
     double logprob, kl, foil; /* largest differences; foil: NaN where no cell has one */
     double token;             /* of any token of whole answers */
+    double choice;            /* of sums of right answers, and of options */
     int64_t n_bad;            /* cells that disagree */
     int64_t n_rank, n_top1;   /* cells with another rank, another first token */
 };
@@ -142,6 +181,7 @@ static struct found compare_cells(const struct ko_verification *v)
         found.foil = fmax(found.foil, foil_difference(v, k)); /* NaN: neither has a foil */
         bool agrees = true;
         found.token = fmax(found.token, answer_difference(v, k, &agrees));
+        found.choice = fmax(found.choice, choice_difference(v, k, &agrees));
         found.n_rank += v->cell[k].target_rank != v->again[k].target_rank;
         found.n_top1 += v->cell[k].top1_id != v->again[k].top1_id;
         found.n_bad += !cell_agrees(v, k);
@@ -169,21 +209,24 @@ enum ko_code ko_verification_report(const struct ko_verification *v, FILE *out, 
 {
     const struct found found = compare_cells(v);
     const int64_t ties = 1 + v->n_cells / 50;
-    char foils[64] = "", tokens[64] = "";
+    char foils[64] = "", tokens[64] = "", choices[64] = "";
     if (!isnan(found.foil)) {
         snprintf(foils, sizeof foils, ", %.2e in that of the foil", found.foil);
     }
     if (v->answer) {
         snprintf(tokens, sizeof tokens, ", %.2e in that of one token", found.token);
     }
+    if (v->sum || v->option) {
+        snprintf(choices, sizeof choices, ", %.2e in sums and options", found.choice);
+    }
     *passed = found.n_bad == 0 && found.n_rank <= ties && found.n_top1 <= ties;
     print_verdict(v, &found, *passed, out);
     fprintf(out,
-            "  largest difference: %.2e nats in log-probability, %.2e in KL%s%s\n"
+            "  largest difference: %.2e nats in log-probability, %.2e in KL%s%s%s\n"
             "  accepted: %.0e, and %.0e of the value\n"
             "  cells with another rank: %lld, with another first token: %lld\n"
             "  accepted, where tokens nearly tie: %lld each\n",
-            found.logprob, found.kl, foils, tokens, v->atol, RELATIVE, (long long)found.n_rank,
-            (long long)found.n_top1, (long long)ties);
+            found.logprob, found.kl, foils, tokens, choices, v->atol, RELATIVE,
+            (long long)found.n_rank, (long long)found.n_top1, (long long)ties);
     return *passed ? KO_OK : print_worst(v, found.n_bad > 0, out, err);
 }

@@ -27,7 +27,10 @@ struct ko_verification {
        the cube has no whole answers */
     struct ko_answer_metrics *answer, *answer_again;
     int32_t n_answer_tokens; /* of the cube */
-    double atol;             /* nats */
+    /* Of several right answers and options (docs/cube.md, sum_logprob and option_logprob), in the
+       cube and recomputed: sum [n_cells], option [n_cells, n_options]. NULL where the cube has none. */
+    float *sum, *sum_again, *option, *option_again;
+    double atol; /* nats */
 };
 
 /* Prints the verdict and, where the cube fails, the worst cells. *passed: no cell differs by more

@@ -12,6 +12,7 @@
 #include "src/cli/verification.h"
 #include "src/cube/read/planned.h"
 #include "src/cube/read/read.h"
+#include "src/forward/choice_metrics.h"
 #include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
 #include "src/forward/means.h"
@@ -177,6 +178,19 @@ static enum ko_code check_runnable(const struct ko_verification *v, int32_t mode
                          v->path, v->plan->fact[fact].id, ko_reason_sentence(reason));
 }
 
+/* choice: of the recomputed cell k. */
+static void note_choices(struct ko_verification *v, int64_t k, const struct ko_prompt *prompt,
+                         const struct ko_answer_metrics *choice)
+{
+    const int32_t n_options = v->axes->n_options;
+    if (v->sum_again) {
+        v->sum_again[k] = ko_choice_metrics_of(prompt, choice).sum_logprob;
+    }
+    for (int32_t o = 0; v->option_again && o < n_options; o++) {
+        v->option_again[k * n_options + o] = ko_option_logprob(prompt, choice, o);
+    }
+}
+
 /* Computes the sampled cells of one model, each in a full forward pass. */
 static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int32_t model,
                               struct ko_engine *engine, struct ko_error *err)
@@ -207,6 +221,9 @@ static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int
             const struct ko_cell_metrics out = {&v->again[k], n_tokens > 0 ? answer : NULL,
                                                 answer + n_tokens};
             code = ko_engine_run_cell(engine, &at, &out, err);
+        }
+        if (code == KO_OK) {
+            note_choices(v, k, ko_plan_prompt(v->plan, model, fact), answer + n_tokens);
         }
         /* The plan's longest answer may be another prompt's than the cube's. */
         for (int32_t i = 0; code == KO_OK && i < v->n_answer_tokens; i++) {
@@ -377,6 +394,22 @@ static enum ko_code run_model(struct ko_verification *v, int32_t cube_model, str
     return code;
 }
 
+/* Reads several right answers and options, and makes room for the recomputed ones. */
+static enum ko_code make_choices(struct ko_verification *v, struct ko_error *err)
+{
+    const size_t n = (size_t)v->n_cells, n_options = (size_t)v->axes->n_options;
+    enum ko_code code = ko_sample_choices(v->view, v->cell, v->n_cells, &v->sum, &v->option, err);
+    if (code == KO_OK && v->sum) {
+        v->sum_again = ko_new(n, sizeof *v->sum_again, err);
+        code = v->sum_again ? KO_OK : KO_E_MEMORY;
+    }
+    if (code == KO_OK && v->option) {
+        v->option_again = ko_new(n * n_options, sizeof *v->option_again, err);
+        code = v->option_again ? KO_OK : KO_E_MEMORY;
+    }
+    return code;
+}
+
 static enum ko_code open_verification(struct ko_verification *v, struct ko_error *err)
 {
     enum ko_code code = ko_cube_view_open(v->path, &v->view, err);
@@ -414,9 +447,11 @@ static enum ko_code open_verification(struct ko_verification *v, struct ko_error
     v->n_answer_tokens = v->axes->n_answer_tokens;
     v->answer_again =
         ko_new((size_t)(v->n_cells * v->n_answer_tokens), sizeof *v->answer_again, err);
-    return v->again && v->answer_again
-               ? ko_sample_answers(v->view, v->cell, v->n_cells, &v->answer, err)
-               : KO_E_MEMORY;
+    if (!v->again || !v->answer_again) {
+        return KO_E_MEMORY;
+    }
+    code = ko_sample_answers(v->view, v->cell, v->n_cells, &v->answer, err);
+    return code == KO_OK ? make_choices(v, err) : code;
 }
 
 static bool has_cells_of(const struct ko_verification *v, int32_t model)
@@ -449,6 +484,10 @@ enum ko_code ko_command_verify(struct ko_cli *cli, int *status, struct ko_error 
     free(v.again);
     free(v.answer);
     free(v.answer_again);
+    free(v.sum);
+    free(v.sum_again);
+    free(v.option);
+    free(v.option_again);
     ko_plan_free(v.plan);
     ko_inputs_close(&v.inputs);
     ko_cube_view_close(v.view);

@@ -25,6 +25,15 @@ for name in clean knocked first; do
         "$python" "$KO_SOURCE_DIR/tests/e2e/choices.py" "$scratch/$name.h5" "$golden/$model.json" || fail "$name, $model"
     done
     "$KNOCKOUT" verify "$scratch/$name.h5" --sample 25 >"$scratch/out" || { cat "$scratch/out"; fail "$name.h5 does not verify"; }
+    grep -q "in sums and options" "$scratch/out" || fail "verify says nothing of sums and options of $name.h5"
+done
+for dataset in sum_logprob option_logprob heat_sum_logprob heat_option_logprob; do
+    cp "$scratch/clean.h5" "$scratch/changed.h5"
+    cubes change "$scratch/changed.h5" "$dataset" 0.01
+    status=0
+    "$KNOCKOUT" verify "$scratch/changed.h5" --sample 60 >"$scratch/out" || status=$?
+    [ "$status" -eq 1 ] || fail "verify of a changed $dataset exits with $status"
+    grep -q "sums and options differ by 1.00e-02" "$scratch/out" || { cat "$scratch/out"; fail "verify does not name a changed $dataset"; }
 done
 "$KNOCKOUT" plan "$scratch/first.yaml" | tr -s ' \n' '  ' | grep -q "two options have the same scored token" || fail "plan says nothing of equal options"
 
