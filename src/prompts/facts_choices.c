@@ -149,7 +149,7 @@ static char *list_choices(const struct ko_fact *fact, uint8_t kind, struct ko_er
     json_object *list = json_object_new_array();
     for (size_t k = 0; list && k < fact->n_choices; k++) {
         json_object *item =
-            fact->choice[k].kind & kind ? json_object_new_string(fact->choice[k].text) : NULL;
+            (fact->choice[k].kind & kind) ? json_object_new_string(fact->choice[k].text) : NULL;
         if ((fact->choice[k].kind & kind) && (!item || json_object_array_add(list, item) != 0)) {
             json_object_put(item);
             json_object_put(list);
