@@ -92,10 +92,11 @@ static enum ko_code read_turns(json_object *record, struct ko_fact_embedded *out
     return KO_OK;
 }
 
-/* Checks that the record says nothing that needs a text. */
+/* Checks that the record says nothing that needs a text, and has one answer. */
 static enum ko_code check_record(json_object *record, const char *where, struct ko_error *err)
 {
     static const char *const of_texts[] = {"spans", "subject"};
+    static const char *const of_choices[] = {"targets", "options", "possible_answers"};
     if (!json_object_get_boolean(ko_json_get(record, "embeddings")) ||
         !json_object_is_type(ko_json_get(record, "embeddings"), json_type_boolean)) {
         return ko_fail(err, KO_E_INPUT,
@@ -108,6 +109,14 @@ static enum ko_code check_record(json_object *record, const char *where, struct 
                            "%s: %s: a prompt of embeddings has no characters, name the positions "
                            "in token_spans",
                            where, of_texts[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof of_choices / sizeof of_choices[0]; i++) {
+        if (ko_json_get(record, of_choices[i])) {
+            return ko_fail(err, KO_E_INPUT,
+                           "%s: %s: a prompt of embeddings has one answer, name it in target or "
+                           "target_ids",
+                           where, of_choices[i]);
         }
     }
     return KO_OK;

@@ -207,6 +207,8 @@ def check_bad_input(records, matrices):
     refused(["three rows", "mrope_section"], {"position_ids": [list(range(n))] * 3})
     refused(["learned positions"], model=GPT2)
     refused(["spans: a prompt of embeddings has no characters"], {"spans": {"x": [0, 1]}})
+    refused(["targets: a prompt of embeddings has one answer"], {"targets": ["a", "b"]})
+    refused(["options: a prompt of embeddings has one answer"], {"options": ["a", "b"]})
     refused(["embeddings: expected true, got false"], {"embeddings": False})
     refused(["missing key 'target', or 'target_ids'"], record={"id": first, "embeddings": True})
     refused(["target_ids: expected a list of 1 to"], {"target_ids": []})
