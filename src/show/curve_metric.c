@@ -131,20 +131,31 @@ static enum ko_code subtract_foils(const struct ko_cube_part *part, int32_t mode
     return code;
 }
 
-/* Of whole answers, the largest rank of any token: the answer is first where all its tokens are. */
+/* Of whole answers, the largest rank of any token: the answer is first where all its tokens are. The
+   ranks of some prompts are in memory at a time. */
 static enum ko_code rank_answers(const struct ko_cube_part *part, int32_t model,
                                  struct ko_curve_values *values, struct ko_error *err)
 {
-    const int32_t n = part->axes->n_answer_tokens;
-    const int64_t n_ranks = part->n_values * n;
-    int32_t *rank = ko_new((size_t)n_ranks, sizeof *rank, err);
-    enum ko_code code =
-        rank ? ko_cube_view_read_int(part->view, part->heat ? "heat_answer_rank" : "answer_rank",
-                                     model, rank, n_ranks, err)
-             : KO_E_MEMORY;
-    for (int64_t k = 0; code == KO_OK && k < n_ranks; k++) {
-        double *worst = &values->value[k / n];
-        *worst = *worst >= 1 ? fmax(*worst, rank[k]) : *worst;
+    enum { AT_ONCE = 1 << 22 }; /* ranks, or those of one prompt */
+    const int64_t n = part->axes->n_answer_tokens;
+    const int64_t of_prompt = part->n_prompts > 0 ? part->n_values / part->n_prompts * n : 0;
+    const int64_t fit = of_prompt > 0 ? AT_ONCE / of_prompt : 0;
+    const int32_t n_prompts = fit < 1 ? 1 : fit < part->n_prompts ? (int32_t)fit : part->n_prompts;
+    int32_t *rank = ko_new((size_t)(of_prompt * n_prompts), sizeof *rank, err);
+    enum ko_code code = rank ? KO_OK : KO_E_MEMORY;
+    for (int32_t p = 0; code == KO_OK && p < part->n_prompts; p += n_prompts) {
+        const int32_t left = part->n_prompts - p, some = left < n_prompts ? left : n_prompts;
+        const struct ko_cube_rows rows = {.dataset =
+                                              part->heat ? "heat_answer_rank" : "answer_rank",
+                                          .model = model,
+                                          .first = p,
+                                          .n = some,
+                                          .n_values = some * of_prompt};
+        code = ko_cube_view_rows_int(part->view, &rows, rank, err);
+        for (int64_t k = 0; code == KO_OK && k < rows.n_values; k++) {
+            double *worst = &values->value[(p * of_prompt + k) / n];
+            *worst = *worst >= 1 ? fmax(*worst, rank[k]) : *worst;
+        }
     }
     free(rank);
     return code;
