@@ -12,21 +12,29 @@ mkdir -p "$KNOCKOUT_CHECKPOINTS/gpt2-xl" "$scratch/plan"
 "$shape_config" gpt2-xl >"$KNOCKOUT_CHECKPOINTS/gpt2-xl/config.json" || fail "bench does not know gpt2-xl"
 cp "$KO_SOURCE_DIR/jobs/models/mamba-facts/tokenizer.json" "$KNOCKOUT_CHECKPOINTS/gpt2-xl/"
 head -n 10 "$KO_SOURCE_DIR/jobs/facts.jsonl" >"$COUNTERFACT"
-export VISION_PROMPTS=$scratch/questions.jsonl
+export VISION_PROMPTS=$scratch/questions.jsonl VISION_EMBEDDINGS=$scratch/questions.safetensors
 mkdir -p "$KNOCKOUT_CHECKPOINTS/llava-1.5-7b"
 cat >"$KNOCKOUT_CHECKPOINTS/llava-1.5-7b/config.json" <<'JSON'
-{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
- "num_attention_heads": 32, "num_key_value_heads": 32, "max_position_embeddings": 4096, "rms_norm_eps": 1e-05, "rope_theta": 10000.0,
- "hidden_act": "silu", "vocab_size": 32064, "tie_word_embeddings": false}
+{"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"], "image_token_index": 32000, "text_config":
+ {"model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
+  "num_key_value_heads": 32, "max_position_embeddings": 4096, "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "hidden_act": "silu",
+  "vocab_size": 32064, "tie_word_embeddings": false}}
 JSON
 cp "$KO_SOURCE_DIR/jobs/models/llama-facts/tokenizer.json" "$KNOCKOUT_CHECKPOINTS/llava-1.5-7b/"
-"$python" - "$COUNTERFACT" >"$VISION_PROMPTS" <<'PY'
+"$python" - "$VISION_PROMPTS" "$VISION_EMBEDDINGS" <<'PY'
 import json
+import struct
 import sys
 
-for row in map(json.loads, open(sys.argv[1], encoding="utf-8")):  # the first tokens stand for an image, two more for a question
-    row["token_spans"] = {"image": [0, 3], "object": [1, 2], "question": [3, 5]}
-    print(json.dumps(row))
+# Two prompts as matrices of six rows: three of an image, two of a question, and the last.
+size = 6 * 4096 * 2
+spans = {"image": [0, 3], "object": [1, 2], "question": [3, 5]}
+with open(sys.argv[1], "w", encoding="utf-8") as lines:
+    for name in "ab":
+        lines.write(json.dumps({"id": name, "embeddings": True, "target_ids": [5], "token_spans": spans}) + "\n")
+header = json.dumps({name: {"dtype": "F16", "shape": [6, 4096], "data_offsets": [k * size, (k + 1) * size]} for k, name in enumerate("ab")})
+with open(sys.argv[2], "wb") as file:
+    file.write(struct.pack("<Q", len(header)) + header.encode() + bytes(2 * size))
 PY
 for spec in "$jobs"/*.yaml; do
     name=$(basename "$spec" .yaml)
