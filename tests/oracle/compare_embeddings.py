@@ -12,13 +12,11 @@ import json
 import subprocess
 import sys
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
-missing = [m for m in ("torch", "transformers", "safetensors", "h5py") if find_spec(m) is None]
-if missing:
-    print(f"skipped: this Python has no {', '.join(missing)}")
-    sys.exit(77)
+from golden_command import need
+
+need("torch", "transformers", "safetensors", "h5py")
 
 import h5py
 import numpy as np

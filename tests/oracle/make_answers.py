@@ -12,21 +12,17 @@ of its first token.  Besides:
 There is no heat_logprob.  Answers have two tokens or three.  `check` takes N cells of each file (the default is 8) and exits with 1 where one differs
 by more than B (1e-9).  Everything needed is in the repository.
 """
-import argparse
 import json
 import random
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
-missing = [m for m in ("torch", "transformers", "tokenizers", "safetensors", "h5py") if find_spec(m) is None]
-if missing:
-    print(f"skipped: this Python has no {', '.join(missing)}")
-    sys.exit(77)
+from golden_command import command, need
+
+need("torch", "transformers", "tokenizers", "safetensors", "h5py")
 
 import h5py
 import numpy as np
-import torch
 from tokenizers import Tokenizer
 
 from knockout_oracle import read_prompt, route_knockout
@@ -142,8 +138,8 @@ def write(folder, only):
             raise SystemExit(f"{name}: no cell tells the rules apart")
 
 
-def check(folder, only, n_cells, bound):
-    by_id, worst_of_all = {str(f["id"]): f for f in map(json.loads, open(FACTS))}, 0.0
+def check(folder, only, n_cells):
+    by_id = {str(f["id"]): f for f in map(json.loads, open(FACTS))}
     for name in ANSWERS:
         if only and name not in only:
             continue
@@ -153,7 +149,7 @@ def check(folder, only, n_cells, bound):
             with h5py.File(folder / file) as h:
                 golden = {k: h[k][()] for k in ("logprob", "kl", "answer_logprob", "answer_rank", "answer_id", "token_id", "window_size")}
                 ids, routes, classes = (h[k].asstr()[()].tolist() for k in ("prompt_id", "route", "feature_class"))
-            worst, bad = 0.0, 0
+            differences, bad = [], 0
             done = [c for c in np.ndindex(*golden["logprob"].shape) if not np.isnan(golden["logprob"][c])]
             for cell in random.Random(file).sample(done, n_cells):
                 n, r, c, s, start = cell
@@ -166,27 +162,11 @@ def check(folder, only, n_cells, bound):
                     continue
                 base = answer_distributions(model, p.ids, answer, None)
                 _, (logprob, rank, _, _, kl) = scores(model, p, answer, k, rule, base)
-                worst = max(worst, abs(sum(logprob) - golden["logprob"][cell]), abs(kl - golden["kl"][cell]),
-                            *np.abs(golden["answer_logprob"][cell][:len(answer)] - logprob))
+                differences += [sum(logprob) - golden["logprob"][cell], kl - golden["kl"][cell],
+                                *(golden["answer_logprob"][cell][:len(answer)] - logprob)]
                 bad += golden["answer_rank"][cell][:len(answer)].tolist() != rank
-            print(f"{file}: {n_cells} cells: largest difference {worst:.1e}, {bad} differ otherwise", flush=True)
-            worst_of_all = max(worst_of_all, worst if not bad else np.inf)
-    return 0 if worst_of_all <= bound else 1
-
-
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    ap.add_argument("what", choices=["write", "check"]), ap.add_argument("folder", type=Path)
-    ap.add_argument("--only", type=lambda text: text.split(","), default=[])
-    ap.add_argument("--cells", type=int, default=8)
-    ap.add_argument("--bound", type=float, default=1e-9)
-    a = ap.parse_args()
-    torch.set_num_threads(1)
-    if a.what == "write":
-        a.folder.mkdir(parents=True, exist_ok=True)
-        return write(a.folder, a.only)
-    return check(a.folder, a.only, a.cells, a.bound)
+            yield file, f"{n_cells} cells", differences, bad
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(__doc__, write, check, 8))

@@ -13,17 +13,14 @@ option_rank, correct}.  start null: the clean run.  rank is the largest of any o
 `first-token` scores the first token alone; a prompt with two options of the same first token has no cells there.
 `check` takes N cells of each file (the default is 6) and exits with 1 where one differs by more than B (1e-9).
 """
-import argparse
 import json
 import random
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
-missing = [m for m in ("torch", "transformers", "tokenizers", "safetensors", "h5py") if find_spec(m) is None]
-if missing:
-    print(f"skipped: this Python has no {', '.join(missing)}")
-    sys.exit(77)
+from golden_command import command, need
+
+need("torch", "transformers", "tokenizers", "safetensors", "h5py")
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -91,37 +88,41 @@ def compute(model, fact, p, tokens, key):
     return {**key, **cell(model, p, fact, tokens, k, key["rule"])}
 
 
-def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("action", choices=("write", "check"))
-    ap.add_argument("folder", type=Path)
-    ap.add_argument("--only", default="")
-    ap.add_argument("--cells", type=int, default=6)
-    ap.add_argument("--bound", type=float, default=1e-9)
-    a = ap.parse_args()
-    facts = [json.loads(line) for line in open(a.folder / "facts.jsonl")]
-    bad = 0
+def files(folder, only):
+    """(path, model, keys of all cells) of the files of these names, of all where there are none."""
+    facts = [json.loads(line) for line in open(folder / "facts.jsonl")]
     for name, starts in STARTS.items():
-        if a.only and name not in a.only.split(","):
-            continue
-        tok, model = Tokenizer.from_file(f"{MODELS / name}/tokenizer.json"), load(str(MODELS / name))
-        everything, path = list(keys(facts, tok, starts)), a.folder / f"{name}.json"
-        if a.action == "write":
-            cells = [compute(model, *each) for each in everything]
-            path.write_text("[\n" + ",\n".join(json.dumps(c) for c in cells) + "\n]\n")
-            print(f"{path.name}: {len(cells)} cells, {path.stat().st_size / 1e3:.0f} kB", flush=True)
-            continue
+        if not only or name in only:
+            tok, model = Tokenizer.from_file(f"{MODELS / name}/tokenizer.json"), load(str(MODELS / name))
+            yield folder / f"{name}.json", model, list(keys(facts, tok, starts))
+
+
+def write(folder, only):
+    for path, model, everything in files(folder, only):
+        cells = [compute(model, *each) for each in everything]
+        path.write_text("[\n" + ",\n".join(json.dumps(c) for c in cells) + "\n]\n")
+        print(f"{path.name}: {len(cells)} cells, {path.stat().st_size / 1e3:.0f} kB", flush=True)
+
+
+def numbers(cell):
+    return np.array([cell["sum"], cell["best"], *cell["option_logprob"], *(c["logprob"] for c in cell["choices"])])
+
+
+def others(cell):
+    """What must be equal."""
+    return cell["correct"], cell["option_rank"], [(c["text"], c["right"], c["option"], c["rank"]) for c in cell["choices"]]
+
+
+def check(folder, only, n_cells):
+    for path, model, everything in files(folder, only):
         cells = {json.dumps([c[k] for k in everything[0][3]]): c for c in json.loads(path.read_text())}
-        worst = 0.0
-        for each in random.Random(0).sample(everything, a.cells):
+        differences, bad = [], len(cells) != len(everything)
+        for each in random.Random(0).sample(everything, n_cells):
             golden, found = cells[json.dumps(list(each[3].values()))], compute(model, *each)
-            apart = [abs(x - y) for x, y in zip([golden["sum"], golden["best"], *golden["option_logprob"]],
-                                               [found["sum"], found["best"], *found["option_logprob"]], strict=True)]
-            worst = max(worst, *apart)
-            bad += not max(apart) <= a.bound or golden["correct"] != found["correct"] or golden["option_rank"] != found["option_rank"]
-        print(f"{path.name}: {a.cells} cells computed again, at most {worst:.1e} apart")
-    sys.exit(1 if bad else 0)
+            differences += (numbers(golden) - numbers(found)).tolist()
+            bad += others(golden) != others(found)
+        yield path.name, f"{n_cells} cells", differences, bad
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command(__doc__, write, check, 6))

@@ -1,17 +1,22 @@
-"""Write the golden files of routes `keep:`, in tests/data/kept, or compute them again.
+"""Write the golden files of routes `keep:`, in tests/data/kept, or compute a sample of their cells again.
 
-Usage: make_kept.py FOLDER [--only NAME,...]      FOLDER/NAME.h5, in the layout of make_golden.py
+Usage: make_kept.py write FOLDER [--only NAME,...]      FOLDER/NAME.h5, in the layout of make_golden.py
+       make_kept.py check FOLDER [--only NAME,...] [--cells N] [--bound B]
 
-Everything needed is in the repository.
+`check` takes N cells of each file (the default is 6) and exits with 1 where one differs by more than B (1e-9).  Everything needed is in
+the repository.
 """
-import argparse
+import sys
 from pathlib import Path
 
-import torch
+from golden_command import command, need, recompute
+
+need("torch", "transformers", "tokenizers", "safetensors", "h5py")
 
 from make_golden import make
 
 ROOT = Path(__file__).resolve().parents[2]
+FACTS = ROOT / "jobs" / "facts.jsonl"
 # One row; one set of sources; rows with two and with three; a chain through the subject; sources behind their targets; nothing kept.
 ROUTES = ["keep:last<-subject", "keep:last<-subject+subject<-subject+diagonal", "keep:last<-subject-last+after-subject<-subject+diagonal",
           "keep:last<-after-subject+after-subject<-subject+subject<-first", "keep:all<-first+diagonal", "keep:subject<-last"]
@@ -30,19 +35,22 @@ GOLDEN = {
 }
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    ap.add_argument("folder", type=Path)
-    ap.add_argument("--only", type=lambda text: text.split(","), default=list(GOLDEN))
-    a = ap.parse_args()
-    torch.set_num_threads(1)
-    a.folder.mkdir(parents=True, exist_ok=True)
-    for name in a.only:
+def names(only):
+    return [name for name in GOLDEN if not only or name in only]
+
+
+def write(folder, only):
+    for name in names(only):
         where, classes = GOLDEN[name]
         windows = f"layers: {LISTS[where]}", lambda n: [[window] for window in LISTS[where]]
-        make(str(ROOT / where / name), ROOT / "jobs" / "facts.jsonl", a.folder / f"{name}.h5", 2, [0], 0, routes=ROUTES, features=classes,
-             windows=windows)
+        make(str(ROOT / where / name), FACTS, folder / f"{name}.h5", 2, [0], 0, routes=ROUTES, features=classes, windows=windows)
+
+
+def check(folder, only, n_cells):
+    for name in names(only):
+        where = GOLDEN[name][0]
+        yield recompute(folder / f"{name}.h5", ROOT / where / name, FACTS, lambda n, sizes: [[window] for window in LISTS[where]], n_cells)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command(__doc__, write, check, 6))

@@ -8,26 +8,17 @@ left out, replaced by their means, and replaced by another prompt's, for four pr
 some donors are too short.  `check` takes N cells of each file (the default is 12), a few of them vacuous, and exits with 1 where one
 differs by more than B (1e-9).  Everything needed is in the repository: the checkpoints in jobs/models and tests/data/variants.
 """
-import argparse
-import json
-import random
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
-missing = [m for m in ("torch", "transformers", "tokenizers", "safetensors", "h5py") if find_spec(m) is None]
-if missing:
-    print(f"skipped: this Python has no {', '.join(missing)}")
-    sys.exit(77)
+from golden_command import command, need, recompute
+
+need("torch", "transformers", "tokenizers", "safetensors", "h5py")
 
 import h5py
 import numpy as np
-import torch
-from tokenizers import Tokenizer
 
-from knockout_oracle import read_prompt, route_knockout
-from make_golden import file_order, load, make, measure
-from replaced import Replacements
+from make_golden import make, runs
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = ROOT / "jobs" / "facts.jsonl"
@@ -91,58 +82,10 @@ def write(folder, only):
         print(f"{file}: {(folder / file).stat().st_size / 1e3:.0f} kB", flush=True)
 
 
-def check(folder, only, n_cells, bound):
-    facts = [json.loads(line) for line in open(FACTS)]
-    by_id, worst_of_all = {str(f["id"]): f for f in facts}, 0.0
+def check(folder, only, n_cells):
     for file, name, *_ in golden_files(only):
-        with h5py.File(folder / file) as h:
-            golden = {k: h[k][()] for k in ("logprob", "kl", "target_rank", "top1_id", "token_id", "window_size", "clean_logprob")}
-            ids, routes, classes = (h[k].asstr()[()].tolist() for k in ("prompt_id", "route", "feature_class"))
-        tok, model = Tokenizer.from_file(f"{checkpoint(name)}/tokenizer.json"), load(str(checkpoint(name)))
-        picked = [(by_id[i], read_prompt(tok, by_id[i], "raw-first-token")) for i in ids]
-        order = file_order(facts, picked)
-        replacements = Replacements(model, [picked[n][1] for n in order])
-        shape, draw = golden["logprob"].shape, random.Random(file)
-        exists = [c for c in np.ndindex(*shape) if c[4] + golden["window_size"][c[3]] <= shape[4]]
-        vacuous = [c for c in exists if np.isnan(golden["logprob"][c])]
-        done = [c for c in exists if not np.isnan(golden["logprob"][c])]
-        worst, bad = 0.0, 0
-        for cell in draw.sample(done, n_cells) + draw.sample(vacuous, min(n_cells // 3, len(vacuous))):
-            n, r, c, s, start = cell
-            p, size = picked[n][1], int(golden["window_size"][s])
-            values = replacements.values(routes[r], classes[c], order.index(n))
-            k = route_knockout(routes[r], p, range(start, start + size), classes[c], values)
-            if golden["token_id"][n][:p.T].tolist() != p.ids or model.vacuous(k, p.T) != bool(np.isnan(golden["logprob"][cell])):
-                print(f"{file}: {ids[n]}, {routes[r]}, {classes[c]}, {size} from {start}: other tokens, or vacuous in one of two")
-                bad += 1
-                continue
-            if model.vacuous(k, p.T):
-                bad += golden["target_rank"][cell] != -1 or not np.isnan(golden["kl"][cell])
-                continue
-            base = model.log_probs(p.ids)
-            logprob, rank, top1, kl, _ = measure(model.log_probs(p.ids, k), base, p.target)
-            worst = max(worst, abs(logprob - golden["logprob"][cell]), abs(kl - golden["kl"][cell]),
-                        abs(base[p.target].item() - golden["clean_logprob"][n]))
-            bad += rank != golden["target_rank"][cell] or top1 != golden["top1_id"][cell]
-        print(f"{file}: {n_cells} cells, {min(n_cells // 3, len(vacuous))} of {len(vacuous)} vacuous ones: largest difference {worst:.1e}, "
-              f"{bad} differ otherwise", flush=True)
-        worst_of_all = max(worst_of_all, worst if not bad else np.inf)
-    return 0 if worst_of_all <= bound else 1
-
-
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    ap.add_argument("what", choices=["write", "check"]), ap.add_argument("folder", type=Path)
-    ap.add_argument("--only", type=lambda text: text.split(","), default=[])
-    ap.add_argument("--cells", type=int, default=12)
-    ap.add_argument("--bound", type=float, default=1e-9)
-    a = ap.parse_args()
-    torch.set_num_threads(1)
-    if a.what == "write":
-        a.folder.mkdir(parents=True, exist_ok=True)
-        return write(a.folder, a.only)
-    return check(a.folder, a.only, a.cells, a.bound)
+        yield recompute(folder / file, checkpoint(name), FACTS, runs, n_cells)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(__doc__, write, check, 12))

@@ -1,17 +1,22 @@
-"""Write the golden files of windows that are no runs of equally many layers, in tests/data/windows, or compute them again.
+"""Write the golden files of windows other than runs of equally many layers, in tests/data/windows, or compute a sample of their cells again.
 
-Usage: make_windows.py FOLDER [--only NAME,...]      FOLDER/NAME-STYLE.h5, in the layout of make_golden.py
+Usage: make_windows.py write FOLDER [--only NAME,...]      FOLDER/NAME-STYLE.h5, in the layout of make_golden.py
+       make_windows.py check FOLDER [--only NAME,...] [--cells N] [--bound B]
 
-The layers of each window are written out here, without the program.  Everything needed is in the repository.
+The layers of each window are written out here, without the program.  `check` takes N cells of each file (the default is 6) and exits with
+1 where one differs by more than B (1e-9).  Everything needed is in the repository.
 """
-import argparse
+import sys
 from pathlib import Path
 
-import torch
+from golden_command import command, need, recompute
+
+need("torch", "transformers", "tokenizers", "safetensors", "h5py")
 
 from make_golden import make
 
 ROOT = Path(__file__).resolve().parents[2]
+FACTS = ROOT / "jobs" / "facts.jsonl"
 EDGES = ["last<-subject", "later<-subject", "subject<-first", "last<-all"]
 HYBRID = [*EDGES, "mlp@last", "mixer@subject", "attention@last"], ["all", "attention", "ssm", "all+conv", "head:0"]
 LISTS = [[0, 2], [1, 3, 4], [3], [0, 1, 5], [2, 4], [0, 1, 2, 3, 4, 5, 6]]
@@ -54,18 +59,22 @@ GOLDEN = {
 }
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    ap.add_argument("folder", type=Path)
-    ap.add_argument("--only", type=lambda text: text.split(","), default=list(GOLDEN))
-    a = ap.parse_args()
-    torch.set_num_threads(1)
-    a.folder.mkdir(parents=True, exist_ok=True)
-    for name in a.only:
-        checkpoint, (routes, classes), sizes, windows = GOLDEN[name]
-        make(str(ROOT / "tests" / "data" / "variants" / checkpoint), ROOT / "jobs" / "facts.jsonl", a.folder / f"{name}.h5", 2, sizes, 0,
-             routes=routes, features=classes, windows=windows)
+def files(folder, only):
+    """(path, checkpoint, (routes, classes), sizes, windows) of the files of these names, of all where there are none."""
+    for name, (checkpoint, *what) in GOLDEN.items():
+        if not only or name in only:
+            yield folder / f"{name}.h5", ROOT / "tests" / "data" / "variants" / checkpoint, *what
+
+
+def write(folder, only):
+    for path, checkpoint, (routes, classes), sizes, windows in files(folder, only):
+        make(str(checkpoint), FACTS, path, 2, sizes, 0, routes=routes, features=classes, windows=windows)
+
+
+def check(folder, only, n_cells):
+    for path, checkpoint, _, _, (_, layers) in files(folder, only):
+        yield recompute(path, checkpoint, FACTS, lambda n, sizes: layers(n), n_cells)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command(__doc__, write, check, 6))
