@@ -15,15 +15,10 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 cores=0,1 rounds=5 limit=240
-while [ $# -gt 0 ]; do
-    case $1 in
-    --cores) cores=$2 && shift 2 ;;
-    --rounds) rounds=$2 && shift 2 ;;
-    --limit) limit=$2 && shift 2 ;;
-    -*) sed -n '2,17s/^# \{0,1\}//p' "$0" && exit 2 ;;
-    *) break ;;
-    esac
-done
+# shellcheck source=tests/bench/words.inc
+. "$here/tests/bench/words.inc"
+take_options 'cores rounds limit' "$@" || { sed -n '2,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+set -- "${rest[@]}"
 program=$here/build/release/bin/knockout
 cases=("$@")
 [ $# -gt 0 ] || cases=("default $program" "spin-300 $program GOMP_SPINCOUNT=300" "spin-1000 $program GOMP_SPINCOUNT=1000"

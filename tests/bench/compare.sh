@@ -6,13 +6,12 @@
 set -euo pipefail
 
 threads=2
-if [ "${1:-}" = --threads ]; then
-    threads=${2:?compare.sh: --threads takes a number}
-    shift 2
-fi
-[ $# -gt 0 ] || set -- mamba-130m gpt2-medium
-
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=tests/bench/words.inc
+. "$root/tests/bench/words.inc"
+take_options threads "$@" || { sed -n '3p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+set -- "${rest[@]}"
+[ $# -gt 0 ] || set -- mamba-130m gpt2-medium
 
 # shellcheck source=tests/bench/bench_python.inc
 . "$root/tests/bench/bench_python.inc"

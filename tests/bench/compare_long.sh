@@ -12,20 +12,13 @@
 set -euo pipefail
 
 threads=2 tokens=620 rounds=2 batch=1,2,4 before=
-while [ $# -gt 0 ]; do
-    case $1 in
-    --threads) threads=$2 && shift 2 ;;
-    --tokens) tokens=$2 && shift 2 ;;
-    --rounds) rounds=$2 && shift 2 ;;
-    --batch) batch=$2 && shift 2 ;;
-    --before) before=$2 && shift 2 ;;
-    -*) sed -n '4,5p' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
-    *) break ;;
-    esac
-done
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=tests/bench/words.inc
+. "$root/tests/bench/words.inc"
+take_options 'threads tokens rounds batch before' "$@" || { sed -n '4,5p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+set -- "${rest[@]}"
 [ $# -gt 0 ] || set -- gpt2-medium
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=tests/bench/bench_python.inc
 . "$root/tests/bench/bench_python.inc"
 

@@ -17,11 +17,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/bench/sweep_job.inc
 . "$here/sweep_job.inc"
 
-arguments=()
-while [ $# -gt 0 ] && [ "$1" != -- ]; do arguments+=("$1"); shift; done
-[ $# -eq 0 ] || shift
-precision=${arguments[0]:-float32} ranks=${arguments[1]:-1} prompts=${arguments[2]:-1000} shape=${SHAPE:-llama-3-8b}
-if [ ${#arguments[@]} -gt 3 ] || [[ $ranks$prompts == *[!0-9]* ]]; then
+split_words "$@"
+set -- "${behind[@]}"
+precision=${ahead[0]:-float32} ranks=${ahead[1]:-1} prompts=${ahead[2]:-1000} shape=${SHAPE:-llama-3-8b}
+if [ ${#ahead[@]} -gt 3 ] || [[ $ranks$prompts == *[!0-9]* ]]; then
     sed -n '6p' "${BASH_SOURCE[0]}" >&2
     exit 2
 fi

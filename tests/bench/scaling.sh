@@ -36,10 +36,10 @@ if [ $# -lt 3 ]; then
     sed -n 's/^#   tests/usage: tests/p' "${BASH_SOURCE[0]}" >&2
     exit 2
 fi
-folder=$1 prompts=$2 tokenizer=$3 shape=${SHAPE:-mamba-2.8b} knockout=${KNOCKOUT:-knockout} launch=() table=$1/scaling.tsv
-shift 3
-while [ $# -gt 0 ] && [ "$1" != -- ]; do launch+=("$1"); shift; done
-[ $# -eq 0 ] || shift
+folder=$1 prompts=$2 tokenizer=$3 shape=${SHAPE:-mamba-2.8b} knockout=${KNOCKOUT:-knockout} table=$1/scaling.tsv
+split_words "${@:4}"
+set -- "${behind[@]}"
+launch=("${ahead[@]}")
 [ ${#launch[@]} -gt 0 ] || launch=(mpirun --oversubscribe --bind-to none)
 if [ -z "${WORKERS:-}" ]; then
     n=$({ nvidia-smi -L 2> /dev/null || true; } | wc -l)
