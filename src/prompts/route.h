@@ -20,7 +20,7 @@ enum ko_route_kind {
     KO_ROUTE_KEEP
 };
 
-/* What a route keep:TARGET<-SOURCE+...+diagonal keeps. Positions that are no target lose nothing. */
+/* What a route keep:TARGET<-SOURCE+...+diagonal keeps. Only its targets lose anything. */
 struct ko_kept {
     struct ko_strings sets; /* [2 n] TARGET, SOURCE, TARGET, SOURCE, ... */
     bool diagonal;          /* every target keeps the edge to itself */
