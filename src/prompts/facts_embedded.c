@@ -30,6 +30,7 @@ static bool read_numbers(json_object *list, size_t n, int32_t *to)
     return fits;
 }
 
+/* 0 for what is not a list: json-c aborts when it is asked for an item of that. */
 static size_t length_of(json_object *list)
 {
     return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
@@ -65,9 +66,10 @@ static enum ko_code read_turns(json_object *record, struct ko_fact_embedded *out
     if (!list) {
         return KO_OK;
     }
-    const bool rows = json_object_is_type(json_object_array_get_idx(list, 0), json_type_array);
+    json_object *first = length_of(list) > 0 ? json_object_array_get_idx(list, 0) : NULL;
+    const bool rows = json_object_is_type(first, json_type_array);
     const size_t n_turns = rows ? length_of(list) : 1;
-    const size_t n = length_of(rows ? json_object_array_get_idx(list, 0) : list);
+    const size_t n = length_of(rows ? first : list);
     if (n == 0 || n > KO_FACT_POSITIONS || (n_turns != 1 && n_turns != 3)) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: %s: expected one row, or three, of 1 to %d whole numbers, got %zu rows "

@@ -227,7 +227,8 @@ static void the_rome_files_are_read(void **state)
     ko_facts_free(&facts);
 }
 
-#define GOOD "{\"id\": 1, \"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\"}\n"
+#define GOOD         "{\"id\": 1, \"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\"}\n"
+#define MATRIX(more) "{\"id\": 1, \"embeddings\": true, \"target\": \"t\", " more "}\n"
 #define SPANS(spans)                                                                               \
     "{\"id\": 2, \"prompt\": \"\xC3\xA9 p\", \"subject\": \"s\", \"target\": \"t\", \"spans\": "   \
     "{" spans "}}"
@@ -337,6 +338,12 @@ static const struct {
      ":1: neither JSON nor a CSV header: it has none of the columns id, prompt, "
      "subject and target"},
     {"name,prompt\n1,2\n", ":1: missing column 'subject'"},
+    {MATRIX("\"position_ids\": 5"), ":1: position_ids: expected one row, or three"},
+    {MATRIX("\"position_ids\": {\"0\": [1]}"), ":1: position_ids: expected one row, or three"},
+    {MATRIX("\"position_ids\": []"), ":1: position_ids: expected one row, or three"},
+    {MATRIX("\"position_ids\": [[0], 1, [0]]"), ":1: position_ids: row 1: expected 1 whole number"},
+    {MATRIX("\"targets\": [\"t\", \"u\"]"), ":1: targets: a prompt of embeddings has one answer"},
+    {MATRIX("\"options\": [\"t\", \"u\"]"), ":1: options: a prompt of embeddings has one answer"},
     {"case_id,prompt,subject\n", ":1: missing column 'target_true'"},
     {"prompt,subject,Answer\np,s,t\n",
      ":1: missing column 'target', rename 'Answer' if that is meant"},
