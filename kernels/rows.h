@@ -132,8 +132,8 @@ static inline const struct ko_edge_set *ko_edge_set_next(const struct ko_edge_se
     return part->more ? part + 1 : NULL;
 }
 
-/* The part of a branch's edges, whose first part is `set`, that has those into position i; NULL: `set` is
-   NULL, or no edge goes there. */
+/* The part that has the edges into position i, of a branch's edges whose first part is `set`. NULL:
+   `set` is NULL, or no edge goes there. */
 static inline const struct ko_edge_set *ko_edge_set_into(const struct ko_edge_set *set, int32_t i)
 {
     while (set && !set->target[i]) {

@@ -89,8 +89,9 @@ struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model
         if (prompt->reason == KO_RUNNABLE) {
             const int32_t n_rows = ko_prompt_most_rows(prompt), most = most_scored(prompt);
             limits.max_tokens = n_rows > limits.max_tokens ? n_rows : limits.max_tokens;
+            const int64_t n = (int64_t)most * max_rows, n_scored = n < INT32_MAX ? n : INT32_MAX;
             limits.max_scored =
-                most * max_rows > limits.max_scored ? most * max_rows : limits.max_scored;
+                n_scored > limits.max_scored ? (int32_t)n_scored : limits.max_scored;
         }
     }
     for (size_t w = 0; w < model->n_weights; w++) {

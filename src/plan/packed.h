@@ -36,8 +36,8 @@ enum { KO_REPLACEMENT_UNIT = 2 };
    tokens follows. */
 enum { KO_ANSWER_ROWS_UNIT = 256 };
 
-/* The number of choices is packed with the marks of foils and embeddings. Where there are any, the options and the
-   lists of all facts follow. */
+/* The number of choices is packed with the marks of foils and embeddings. Where there are choices, the
+   number of options and the lists of all facts follow. */
 enum { KO_CHOICES_UNIT = 4 };
 
 /* Whether the plan's bytes hold what only heads and components need of a model. Other plans do not

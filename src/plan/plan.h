@@ -118,7 +118,8 @@ struct ko_plan {
        prompt that can be run (of a shard: of the whole plan). Otherwise 0. */
     enum ko_answer_rows answer_rows;
     int32_t n_answer_tokens;
-    /* The most choices of any fact, and the most options (of a shard: of the whole plan). 0: no fact has several right answers or options; no fact has options. */
+    /* The most choices of any fact, 0: no fact has several right answers or options; and the most
+       options, 0: no fact has options (of a shard: of the whole plan). */
     int32_t n_choices, n_options;
 
     /* [n_routes] in order of first use. The axes route and heat_route hold its two kinds. */
