@@ -30,7 +30,7 @@ FLOORS = """
     src/spec
     src/plan
     kernels kernels/plain kernels/cpu kernels/cpu/isa kernels/cuda kernels/cuda/attention kernels/cuda/mamba kernels/backends
-    src/tree/branches src/tree
+    src/tree/branches src/tree src/tree/waves
     src/models src/models/sublayers src/models/families
     src/forward
     src/cube/format src/cube/create src/cube/read src/cube/reuse src/cube/run src/cube/merge

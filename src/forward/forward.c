@@ -9,6 +9,7 @@
 #include "src/base/memory.h"
 #include "src/forward/engine.h"
 #include "src/forward/given.h"
+#include "src/tree/waves/wave_build.h"
 
 /* Room for the rows that lose a component. */
 static enum ko_code allocate_removed(struct ko_engine *engine, struct ko_error *err)

@@ -8,7 +8,7 @@
 #include "kernels/rows.h"
 #include "src/base/error.h"
 #include "src/plan/plan.h"
-#include "src/tree/wave.h"
+#include "src/tree/waves/wave.h"
 
 /* A trunk whose first rows are a matrix of embeddings. */
 struct ko_given_rows {

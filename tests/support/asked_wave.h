@@ -3,7 +3,8 @@
 #ifndef TESTS_SUPPORT_ASKED_WAVE_H
 #define TESTS_SUPPORT_ASKED_WAVE_H
 
-#include "src/tree/wave.h"
+#include "src/tree/batch.h"
+#include "src/tree/waves/wave.h"
 #include "tests/support/asked_cells.h"
 
 /* Asserts (cmocka) that each cell's branch removes the edges, or replaces the component, of its route

@@ -13,6 +13,7 @@
 #include "src/forward/record.h"
 #include "src/forward/rows.h"
 #include "src/plan/pack.h"
+#include "src/tree/waves/wave_build.h"
 #include "tests/support/made_plan.h"
 
 #define SPEC(rows)                                                                                 \

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "src/forward/rows.h"
+#include "src/tree/waves/wave_build.h"
 #include "tests/support/made_plan.h"
 
 /* Nested sizes, equal routes, masks, convolutions and maps over several prompts and odd budgets. */

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "src/tree/statuses.h"
-#include "src/tree/wave.h"
+#include "src/tree/waves/wave_build.h"
 #include "tests/support/asked_wave.h"
 #include "tests/support/made_plan.h"
 #include "tests/support/random_spec.h"

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "src/plan/pack.h"
-#include "src/tree/wave.h"
+#include "src/tree/waves/wave_build.h"
 #include "tests/support/made_plan.h"
 
 static struct ko_plan *built(const struct made_case *made)

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "src/tree/cost.h"
-#include "src/tree/wave.h"
+#include "src/tree/waves/wave_build.h"
 #include "tests/support/made_plan.h"
 
 static void the_row_budget_follows_the_row(void **state)

@@ -12,7 +12,7 @@
 #include "src/plan/pack.h"
 #include "src/tree/shard.h"
 #include "src/tree/statuses.h"
-#include "src/tree/wave.h"
+#include "src/tree/waves/wave_build.h"
 #include "tests/support/made_plan.h"
 
 static void a_shard_is_k_of_n(void **state)

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waves: the token tree that goes through the model in one pass. A batch is one wave, or several
    that repeat the trunk where one prompt has more branches than the row budget allows. */
-#ifndef KO_TREE_WAVE_H
-#define KO_TREE_WAVE_H
+#ifndef KO_TREE_WAVES_WAVE_H
+#define KO_TREE_WAVES_WAVE_H
 
 #include <stdint.h>
 
 #include "kernels/rows.h"
-#include "src/base/error.h"
 #include "src/plan/plan.h"
-#include "src/tree/batch.h"
 
 /* Where a result goes: the metrics of the tokens that are scored in the branch's last rows (in the
    trunk's, where branch is -1) are written to this slot of the prompt's record. */
@@ -36,9 +34,8 @@ struct ko_wave {
        before its children. */
     struct ko_branch *branch;
     int32_t n_branches;
-    struct ko_edge_set
-        *edge_set; /* [n_edge_sets] parts; edges are distinct in each prompt; positions
-                                     owned */
+    /* [n_edge_sets] parts, whose positions are owned; edges are distinct in each prompt */
+    struct ko_edge_set *edge_set;
     int32_t n_edge_sets;
     struct ko_removal *removal; /* [n_removals] `at` and `donor_at` are owned */
     int32_t n_removals;
@@ -47,19 +44,6 @@ struct ko_wave {
     int32_t n_rows; /* of trunks and branches */
 };
 
-/* Builds wave `index` of a batch. Routes that select the same edges are one branch with several
-   cells. Of the windows with the same start, edges and class, the longest planned one leaves the
-   trunk and all shorter ones leave its branch. `+conv` is the class without conv where every edge
-   spans d_conv or more. A window of the last layer alone on a route that spares the last position
-   (without conv) is the clean run. Free with ko_wave_free. */
-KO_MUST_CHECK enum ko_code ko_wave_build(const struct ko_plan *plan, const struct ko_batch *batch,
-                                         int32_t index, struct ko_wave *out, struct ko_error *err);
-
-/* A wave of one cell and sequence as a full forward pass: its branch has every position and leaves right after
-   the embedding, so nothing is shared with the trunk beside it. Free with ko_wave_free. */
-KO_MUST_CHECK enum ko_code ko_wave_of_cell(const struct ko_plan *plan, const struct ko_cell *cell,
-                                           int32_t sequence, struct ko_wave *out,
-                                           struct ko_error *err);
 /* The sequence of a prompt; a donor has none, and counts as 0. */
 static inline int32_t ko_wave_sequence(const struct ko_wave *wave, int32_t prompt)
 {
