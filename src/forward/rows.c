@@ -141,10 +141,13 @@ static enum ko_code lay_turns(const struct ko_plan *plan, const struct ko_wave *
         return KO_E_MEMORY;
     }
     for (int32_t axis = 0; axis < n_turns; axis++) {
+        int32_t *turn = set->turn + (size_t)axis * n;
         for (size_t r = 0; r < n; r++) {
-            const int32_t fact = wave->fact[rows->prompt[r]];
-            set->turn[(size_t)axis * n + r] =
-                ko_prompt_turn(ko_plan_prompt(plan, wave->model, fact), axis, rows->position[r]);
+            const int32_t p = rows->prompt[r], i = rows->position[r];
+            const size_t trunk = (size_t)rows->trunk_first[p] + (size_t)i; /* r itself, or before */
+            turn[r] = trunk < r ? turn[trunk]
+                                : ko_prompt_turn(ko_plan_prompt(plan, wave->model, wave->fact[p]),
+                                                 axis, i);
         }
     }
     rows->turn = set->turn;

@@ -72,9 +72,8 @@ static enum ko_code read_turns(json_object *record, struct ko_fact_embedded *out
     const size_t n = length_of(rows ? first : list);
     if (n == 0 || n > KO_FACT_POSITIONS || (n_turns != 1 && n_turns != 3)) {
         return ko_fail(err, KO_E_INPUT,
-                       "%s: %s: expected one row, or three, of 1 to %d whole numbers, got %zu rows "
-                       "of %zu",
-                       where, key, KO_FACT_POSITIONS, n_turns, n);
+                       "%s: %s: expected one row, or three, of 1 to %d whole numbers, got %.200s",
+                       where, key, KO_FACT_POSITIONS, json_object_to_json_string(list));
     }
     out->turn = ko_new(n_turns * n, sizeof *out->turn, err);
     if (!out->turn) {

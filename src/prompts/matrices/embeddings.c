@@ -17,19 +17,19 @@ enum {
     MOST_THREADS = 16
 };
 
+static int compare_to_name(const void *id, const void *entry)
+{
+    return strcmp(id, ((const struct ko_header_entry *)entry)->name);
+}
+
 static const struct ko_tensor *find_in(const struct ko_safetensors *file, const char *id)
 {
-    size_t begin = 0, end = file->header.n;
-    while (begin < end) {
-        const size_t middle = begin + (end - begin) / 2;
-        const int order = strcmp(id, file->header.entries[middle].name);
-        if (order == 0) {
-            return &file->header.entries[middle].tensor;
-        }
-        begin = order > 0 ? middle + 1 : begin;
-        end = order < 0 ? middle : end;
-    }
-    return NULL;
+    const struct ko_safetensors_header *header = &file->header;
+    const struct ko_header_entry *found =
+        header->n > 0
+            ? bsearch(id, header->entries, header->n, sizeof *header->entries, compare_to_name)
+            : NULL;
+    return found ? &found->tensor : NULL;
 }
 
 static enum ko_code check_tensor(const struct ko_tensor *t, const char *path, struct ko_error *err)
