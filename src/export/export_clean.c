@@ -111,13 +111,21 @@ static enum ko_code read_choices(struct ko_cube_view *view, struct clean_runs *r
                                  struct ko_error *err)
 {
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
-    const size_t n = axes->model.n * axes->eval_prompt.n;
+    size_t n = 0, n_options = 0;
     if (!axes->several) {
         return KO_OK;
     }
+    enum ko_code code =
+        ko_multiply(axes->model.n, axes->eval_prompt.n, &n, "models x prompts", err);
+    if (code == KO_OK) {
+        code = ko_multiply(n, (size_t)axes->n_options, &n_options, "options", err);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
     runs->n_options = axes->n_options;
     runs->choice = ko_new(n, sizeof *runs->choice, err);
-    runs->option_logprob = ko_new(n * (size_t)axes->n_options, sizeof *runs->option_logprob, err);
+    runs->option_logprob = ko_new(n_options, sizeof *runs->option_logprob, err);
     return runs->choice && runs->option_logprob
                ? ko_cube_view_choices(view, runs->choice, runs->option_logprob, err)
                : KO_E_MEMORY;

@@ -28,11 +28,15 @@ struct clean_runs {
 static enum ko_code rank_choices(struct ko_cube_view *view, size_t n, int32_t *rank,
                                  struct ko_error *err)
 {
-    const size_t n_options = (size_t)ko_cube_view_axes(view)->n_options;
+    size_t n_options = 0;
+    enum ko_code code =
+        ko_multiply(n, (size_t)ko_cube_view_axes(view)->n_options, &n_options, "options", err);
+    if (code != KO_OK) {
+        return code;
+    }
     struct ko_choice_metrics *choice = ko_new(n, sizeof *choice, err);
-    float *option = choice ? ko_new(n * n_options, sizeof *option, err) : NULL;
-    const enum ko_code code =
-        option ? ko_cube_view_choices(view, choice, option, err) : KO_E_MEMORY;
+    float *option = choice ? ko_new(n_options, sizeof *option, err) : NULL;
+    code = option ? ko_cube_view_choices(view, choice, option, err) : KO_E_MEMORY;
     for (size_t k = 0; code == KO_OK && k < n; k++) {
         rank[k] = rank[k] >= 1 ? (choice[k].correct == 1 ? 1 : 2) : rank[k];
     }
