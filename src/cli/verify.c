@@ -219,7 +219,7 @@ static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int
                                        .size = cell->size,
                                        .start = cell->start};
             const struct ko_cell_metrics out = {&v->again[k], n_tokens > 0 ? answer : NULL,
-                                                answer + n_tokens};
+                                                v->plan->n_choices > 0 ? answer + n_tokens : NULL};
             code = ko_engine_run_cell(engine, &at, &out, err);
         }
         if (code == KO_OK) {
