@@ -34,10 +34,10 @@ struct ko_row_set {
     int32_t n_scored;
     /* [n_scored] as ko_unembed wants them; `source` is an index in `last` */
     int32_t *source, *clean, *target, *foil;
-    struct ko_given_rows *given; /* [n_given] */
+    struct ko_given_rows *given; /* [n_given]; owned */
     int32_t n_given;
-    int32_t
-        *turn; /* [n_turns, n_rows], see struct ko_rows; NULL where no prompt brings positions */
+    /* [n_turns, n_rows], as struct ko_rows says; NULL where no prompt brings positions; owned */
+    int32_t *turn;
 };
 
 /* Lays out a wave: trunk rows prompt after prompt, then the branches' rows. The wave is borrowed.
