@@ -3,7 +3,8 @@
 
    Every operation is `enum ko_code NAME(struct ko_backend *be, const struct ARGS *args, struct
    ko_error *err)`. To add one, write a struct and a line in KO_OPERATIONS here, and a function in
-   each backend. Declarations, tables, the profiler and the tests' backend follow from the list.
+   each backend. Declarations, tables, the profiler and the tests' backend follow from the list. The
+   struct of `unembed` is in unembed.h.
 
    Matrices are row-major float32. A pointer is backend memory unless its comment says host memory.
    Sizes are in elements; `ld` is the distance between rows. Operations may be asynchronous. All
@@ -14,6 +15,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "kernels/matrix.h"
+#include "kernels/unembed.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,32 +57,6 @@ extern "C" {
     X(rope, ko_rope)                                                                               \
     X(attention, ko_attention)                                                                     \
     X(unembed, ko_unembed)
-
-/* How a number is stored: IEEE 754 single or half precision, bfloat16, or as two bfloat16 numbers
-   whose sum it is (kernels/split.h). Of the latter the high parts of a run of numbers come first,
-   then their low parts; ko_matrix_run says how long a run is. */
-enum ko_element { KO_ELEMENT_F32, KO_ELEMENT_F16, KO_ELEMENT_BF16, KO_ELEMENT_BF16X2 };
-
-static inline size_t ko_element_bytes(enum ko_element type)
-{
-    return type == KO_ELEMENT_F32 || type == KO_ELEMENT_BF16X2 ? 4 : 2;
-}
-
-/* A weight matrix: [n_out, n_in] as PyTorch's Linear, or with in_first [n_in, n_out] as GPT-2's
-   Conv1D. */
-struct ko_matrix {
-    const void *data; /* NULL: no matrix */
-    int32_t n_out, n_in;
-    bool in_first;
-    enum ko_element type; /* the backend's matrix_type, or BF16 where that is BF16X2 */
-};
-
-/* The numbers of a matrix in KO_ELEMENT_BF16X2 whose high parts lie together: an output's inputs, or
-   with in_first all of the matrix. So the parts of W lie side by side along its inputs. */
-static inline size_t ko_matrix_run(int32_t n_out, int32_t n_in, bool in_first)
-{
-    return in_first ? (size_t)n_out * (size_t)n_in : (size_t)n_in;
-}
 
 /* ------------------------------------------------------------------------------------------------
    rows */
@@ -485,49 +463,6 @@ struct ko_attention {
     int32_t ld_v, stride_v;
     float *out; /* [rows, n_heads * d_value] */
 };
-
-/* ------------------------------------------------------------------------------------------------
-   results */
-
-/* The metrics of one last row, with the names of the cube's datasets. If the row's logits are not
-   all finite, the values are NaN and -1. */
-struct ko_metrics {
-    float logprob;       /* natural logarithm */
-    float foil_logprob;  /* NaN without a foil */
-    float kl;            /* KL(clean || this), nats; from double precision */
-    int32_t target_rank; /* 1 + number of other tokens with a greater logit */
-    int32_t top1_id;     /* of equal logits the lowest id */
-};
-
-/* The unembedding in vocabulary tiles with the metrics fused: logits = scale (x table^T + bias), and
-   with a cap, cap tanh(logits / cap). */
-struct ko_unembed {
-    int32_t n; /* scored tokens, each of one row of x */
-    /* [n] host memory; the row of x of each token, of n_rows. NULL: token r is scored in row r, and
-       n_rows is not read. */
-    const int32_t *row;
-    int32_t n_rows;
-    const float *x;         /* [rows, n_in] after the final norm */
-    struct ko_matrix table; /* [vocabulary, n_in] */
-    const float *bias;      /* [vocabulary] or NULL */
-    float scale;            /* 1, or Granite's 1 / logits_scaling */
-    float cap;              /* 0: none */
-    /* [n] host memory. clean[r]: the one among the n whose row is KL's first argument; a clean row has
-       itself, and a KL of 0. foil: -1 without a foil. */
-    const int32_t *clean, *target, *foil;
-    struct ko_metrics *out; /* [n] host memory */
-};
-
-/* The rows of x. */
-static inline int32_t ko_unembed_n_rows(const struct ko_unembed *args)
-{
-    return args->row ? args->n_rows : args->n;
-}
-/* The row of x of scored token r. */
-static inline int32_t ko_unembed_row(const struct ko_unembed *args, int32_t r)
-{
-    return args->row ? args->row[r] : r;
-}
 
 #ifdef __cplusplus
 }
