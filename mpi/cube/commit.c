@@ -236,10 +236,13 @@ static enum ko_code write_phase(struct round *round, enum phase phase, struct ko
         }
     }
     round->keep.axis = KO_AXIS_NONE; /* marks may have changed */
-    if (code == KO_OK && phase == STATUSES) {
-        code = ko_cube_write_progress(cube, err);
+    if (code != KO_OK) {
+        return code;
     }
-    return code == KO_OK ? ko_cube_flush(cube, err) : code;
+    /* One rank writes the progress. If it fails, it must still take part in the flush. */
+    const enum ko_code progress = phase == STATUSES ? ko_cube_write_progress(cube, err) : KO_OK;
+    code = ko_cube_flush(cube, progress == KO_OK ? err : NULL);
+    return progress == KO_OK ? code : progress;
 }
 
 static enum ko_code new_round(struct ko_cube *cube, const struct ko_record *records, int32_t n,

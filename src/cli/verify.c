@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command `verify`: draws finished cells of a cube and recomputes them with the plain kernels.
    verification.c compares both values. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,16 +179,16 @@ static enum ko_code check_runnable(const struct ko_verification *v, int32_t mode
                          v->path, v->plan->fact[fact].id, ko_reason_sentence(reason));
 }
 
-/* choice: of the recomputed cell k. */
+/* choice: of the recomputed cell k; NULL where the plan has no choices any more, which then differ. */
 static void note_choices(struct ko_verification *v, int64_t k, const struct ko_prompt *prompt,
                          const struct ko_answer_metrics *choice)
 {
     const int32_t n_options = v->axes->n_options;
     if (v->sum_again) {
-        v->sum_again[k] = ko_choice_metrics_of(prompt, choice).sum_logprob;
+        v->sum_again[k] = choice ? ko_choice_metrics_of(prompt, choice).sum_logprob : NAN;
     }
     for (int32_t o = 0; v->option_again && o < n_options; o++) {
-        v->option_again[k * n_options + o] = ko_option_logprob(prompt, choice, o);
+        v->option_again[k * n_options + o] = choice ? ko_option_logprob(prompt, choice, o) : NAN;
     }
 }
 
@@ -199,6 +200,7 @@ static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int
     const size_t n_tokens = (size_t)v->plan->n_answer_tokens;
     struct ko_answer_metrics *answer =
         ko_new(n_tokens + (size_t)v->plan->n_choices, sizeof *answer, err);
+    struct ko_answer_metrics *choice = answer && v->plan->n_choices > 0 ? answer + n_tokens : NULL;
     enum ko_code code = answer ? KO_OK : KO_E_MEMORY;
     for (int64_t k = 0; code == KO_OK && k < v->n_cells; k++) {
         const struct ko_sampled *cell = &v->cell[k];
@@ -218,12 +220,11 @@ static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int
                                        .source_position = cell->source_position,
                                        .size = cell->size,
                                        .start = cell->start};
-            const struct ko_cell_metrics out = {&v->again[k], n_tokens > 0 ? answer : NULL,
-                                                v->plan->n_choices > 0 ? answer + n_tokens : NULL};
+            const struct ko_cell_metrics out = {&v->again[k], n_tokens > 0 ? answer : NULL, choice};
             code = ko_engine_run_cell(engine, &at, &out, err);
         }
         if (code == KO_OK) {
-            note_choices(v, k, ko_plan_prompt(v->plan, model, fact), answer + n_tokens);
+            note_choices(v, k, ko_plan_prompt(v->plan, model, fact), choice);
         }
         /* The plan's longest answer may be another prompt's than the cube's. */
         for (int32_t i = 0; code == KO_OK && i < v->n_answer_tokens; i++) {

@@ -330,6 +330,7 @@ static enum ko_code get_embeddings(struct ko_bytes *from, struct ko_plan *plan,
     const bool has = !from->broken && flags % KO_CHOICES_UNIT >= KO_EMBEDDINGS_UNIT;
     const int32_t n = has ? get_int(from) : 0;
     enum ko_code code = KO_OK;
+    from->broken |= n < 0;
     plan->n_choices = from->broken ? 0 : flags / KO_CHOICES_UNIT;
     plan->has_foils = flags % KO_EMBEDDINGS_UNIT != 0;
     for (int32_t i = 0; code == KO_OK && i < n && !from->broken; i++) {
