@@ -1,6 +1,6 @@
 """Finishes what cmake/wheel.sh has built:
 wheel.py RAW PLATFORM WORK DIST               the wheel of pip
-wheel.py --cuda PROGRAM PLATFORM WORK DIST    a program with the CUDA backend, of which it makes the wheel knockout-cuda13
+wheel.py --cuda PROGRAM PLATFORM WORK DIST    makes the wheel knockout-cuda13 of a program with the CUDA backend
 
 auditwheel bundles the program's libraries, all but those that PyPI's packages bring, and checks that PLATFORM (manylinux_2_36_x86_64) has the
 symbols that are left. Then the program gets the paths to these packages, the wheel its dependencies, the licences of what is bundled, and
@@ -50,7 +50,7 @@ def libraries_of(program):
 
 
 def origin(library, work):
-    """(name, version, licence text) of what the library was built from."""
+    """(name, version, licence text) of the sources of the library."""
     hdf5 = (work / "hdf5").resolve()
     if library.resolve().is_relative_to(hdf5):
         version = re.search(r"HDF5 Version: *(\S+)", (hdf5 / "lib" / "libhdf5.settings").read_text())[1]

@@ -68,4 +68,7 @@ const char *ko_grouped(int64_t value, char buffer[32]);
 const char *ko_bytes_human(double bytes, char buffer[32]);
 const char *ko_seconds_human(double seconds, char buffer[32]);
 
+/* Writes a 128-bit hash as 32 hex digits, the high half first. */
+void ko_hash_text(uint64_t high, uint64_t low, char text[33]);
+
 #endif

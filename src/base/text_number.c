@@ -106,3 +106,8 @@ const char *ko_seconds_human(double seconds, char buffer[32])
     }
     return buffer;
 }
+
+void ko_hash_text(uint64_t high, uint64_t low, char text[33])
+{
+    (void)snprintf(text, 33, "%016" PRIx64 "%016" PRIx64, high, low);
+}

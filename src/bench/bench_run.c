@@ -179,8 +179,7 @@ static enum ko_code choose_on_host(const struct run *run, int32_t rows, struct k
     const double all = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     const double has = s->memory_limit > 0 ? s->memory_limit : all;
     char a[32], b[32];
-    const bool streams = s->weights == KO_WEIGHTS_STREAM ||
-                         (s->weights == KO_WEIGHTS_AUTO && has > 0 && resident > has);
+    const bool streams = ko_weights_stream(s->weights, !(has > 0 && resident > has));
     run->result->slots = streams ? KO_LAYER_LEAST_SLOTS : 0;
     const double needed = streams ? ko_streamed_host_bytes(model) + wave : resident;
     if (!(has > 0) || needed <= has) {

@@ -4,8 +4,6 @@
 #include "src/checkpoint/checkpoint.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -240,8 +238,7 @@ static enum ko_code take_fingerprint(struct ko_checkpoint *cp, struct ko_error *
     }
     XXH128_hash_t hash = XXH3_128bits_digest(state);
     XXH3_freeState(state);
-    snprintf(cp->fingerprint, sizeof cp->fingerprint, "%016" PRIx64 "%016" PRIx64,
-             (uint64_t)hash.high64, (uint64_t)hash.low64);
+    ko_hash_text(hash.high64, hash.low64, cp->fingerprint);
     return KO_OK;
 }
 

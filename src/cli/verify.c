@@ -300,7 +300,7 @@ static enum ko_code choose_streaming(const struct ko_options *options, const str
     double limit = 0;
     const enum ko_code code = ko_cli_weights(options, &mode, &limit, err);
     const double has = limit > 0 ? limit : KO_HOST_SHARE * ko_machine_memory("");
-    *streams = mode == KO_WEIGHTS_STREAM || (mode == KO_WEIGHTS_AUTO && weights > has);
+    *streams = ko_weights_stream(mode, weights <= has);
     return code;
 }
 

@@ -118,8 +118,7 @@ int32_t ko_device_memory_slots(const struct ko_device_model *model, enum ko_weig
     struct ko_device_model tried = *model;
     struct ko_layer_sizes sizes;
     tried.slots = 0;
-    if (mode == KO_WEIGHTS_RESIDENT ||
-        (mode == KO_WEIGHTS_AUTO && total_of(&tried, max_rows) <= available)) {
+    if (!ko_weights_stream(mode, total_of(&tried, max_rows) <= available)) {
         return 0;
     }
     ko_layer_sizes_of(model->model, model->kernels->matrix_type(model->precision), true, &sizes);

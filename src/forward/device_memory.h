@@ -50,6 +50,11 @@ enum ko_weights_mode {
     KO_WEIGHTS_RESIDENT,
     KO_WEIGHTS_STREAM
 };
+/* Whether they stream; fit: weights and rows fit into the memory together. */
+static inline bool ko_weights_stream(enum ko_weights_mode mode, bool fit)
+{
+    return mode == KO_WEIGHTS_STREAM || (mode == KO_WEIGHTS_AUTO && !fit);
+}
 /* Chooses for waves of max_rows rows: 0 where the weights stay, otherwise the number of slots. That is
    as many as fit into the `available` bytes, at most KO_COPIER_MOST_SLOTS and one for each layer, and
    at least KO_LAYER_LEAST_SLOTS, whether they fit or not. model->slots is not read. */

@@ -8,11 +8,11 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/base/text.h"
 #include "src/models/mxfp4.h"
 #include "src/models/weights.h"
 
@@ -340,5 +340,5 @@ void ko_model_content_hash(const struct ko_model *model, const uint64_t *hash, c
         XXH3_128bits_update(&state, &hash[w], sizeof hash[w]);
     }
     XXH128_hash_t all = XXH3_128bits_digest(&state);
-    snprintf(text, 33, "%016" PRIx64 "%016" PRIx64, (uint64_t)all.high64, (uint64_t)all.low64);
+    ko_hash_text(all.high64, all.low64, text);
 }

@@ -45,14 +45,6 @@ static double available_memory(const struct ko_plan_settings *settings, bool own
     return limit > 0 && (!own_memory || limit < all) ? limit : all; /* a GPU has no more */
 }
 
-/* Chooses where the model's weights are, as `run` does. */
-static bool choose_streaming(const struct ko_plan_settings *settings, double resident,
-                             double available)
-{
-    return settings->weights == KO_WEIGHTS_STREAM ||
-           (settings->weights == KO_WEIGHTS_AUTO && resident > available);
-}
-
 static void predict_on_host(struct ko_plan_report *report, int32_t m, double available)
 {
     const struct ko_plan_settings *settings = &report->time.settings;
@@ -61,7 +53,7 @@ static void predict_on_host(struct ko_plan_report *report, int32_t m, double ava
     const double weights = report->plan->model[m].weight_bytes;
     const double node =
         weights + settings->n_node_workers * rest; /* which holds the weights once */
-    model->streams = choose_streaming(settings, node, available);
+    model->streams = ko_weights_stream(settings->weights, node <= available);
     report->cost.peak_bytes =
         fmax(report->cost.peak_bytes,
              rest + (model->streams ? ko_streamed_host_bytes(report->inputs->model[m]) : weights));

@@ -81,8 +81,7 @@ static enum ko_code choose_on_hosts(const struct ko_dry_workers *workers,
         most[0] = fmax(most[0], needs[0]);
         most[1] = fmax(most[1], needs[1]);
     }
-    const bool streams =
-        workers->weights == KO_WEIGHTS_STREAM || (workers->weights == KO_WEIGHTS_AUTO && !fits);
+    const bool streams = ko_weights_stream(workers->weights, fits);
     model->slots = streams ? KO_LAYER_LEAST_SLOTS : 0;
     /* Without a limit, the system decides what it can give. */
     if (workers->memory_limit > 0 && most[streams] > workers->memory_limit) {

@@ -3,7 +3,6 @@
    tokens, fingerprint. Encoding a text is in encode.c. */
 #include "src/tokenizer/tokenizer.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,8 +127,7 @@ static enum ko_code find_around(struct ko_tokenizer *t, struct ko_error *err)
 static void take_fingerprint(struct ko_tokenizer *t, const char *bytes, size_t n)
 {
     XXH128_hash_t hash = XXH3_128bits(bytes, n);
-    (void)snprintf(t->fingerprint, sizeof t->fingerprint, "%016" PRIx64 "%016" PRIx64,
-                   (uint64_t)hash.high64, (uint64_t)hash.low64);
+    ko_hash_text(hash.high64, hash.low64, t->fingerprint);
 }
 
 enum ko_code ko_tokenizer_open(const char *file, struct ko_tokenizer **out, struct ko_error *err)

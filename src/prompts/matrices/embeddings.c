@@ -137,8 +137,7 @@ static enum ko_code fail_number(const struct ko_tensor *t, const char *path, int
 
 static void format_hash(XXH128_hash_t digest, char hash[33])
 {
-    (void)snprintf(hash, 33, "%016" PRIx64 "%016" PRIx64, (uint64_t)digest.high64,
-                   (uint64_t)digest.low64);
+    ko_hash_text(digest.high64, digest.low64, hash);
 }
 
 void ko_embeddings_describe(const struct ko_embeddings *embeddings, struct ko_text *out)

@@ -210,9 +210,18 @@ static void numbers_are_shown_for_people(void **state)
     }
 }
 
+static void a_hash_has_all_its_zeros(void **state)
+{
+    char text[33];
+    (void)state;
+    ko_hash_text(0x1, 0xabcdef0123456789, text);
+    assert_string_equal(text, "0000000000000001abcdef0123456789");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_hash_has_all_its_zeros),
         cmocka_unit_test(a_text_grows_from_nothing),
         cmocka_unit_test(a_failed_text_says_so_and_ignores_more),
         cmocka_unit_test(a_list_interns_each_string_once),
