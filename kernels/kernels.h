@@ -49,7 +49,11 @@ struct ko_import {
     const void *from;     /* [n] host memory, perhaps unaligned */
     enum ko_element from_type;
     size_t n;
+    int lane;       /* [0, KO_IMPORT_LANES) */
+    int64_t number; /* of the first one among all that are imported, for `import_end` */
 };
+/* Threads that may import at once. */
+enum { KO_IMPORT_LANES = 8 };
 
 /* Copies weights from host memory into backend memory beside the operations, for weights that stream
    (src/forward/layer_stream.h). Threads copy in lanes of their own, into one of the slots
@@ -120,11 +124,12 @@ struct ko_kernels {
     enum ko_code (*reserve)(struct ko_backend *be, const struct ko_limits *limits,
                             struct ko_error *err);
     /* Converts the numbers. The caller may reuse their memory when this returns. Checks that all
-       are finite, before and after their conversion. */
+       are finite, before and after their conversion. Threads may call it at once, each with a lane
+       of its own. */
     enum ko_code (*import)(struct ko_backend *be, const struct ko_import *args,
                            struct ko_error *err);
-    /* Waits for the imports since the last call. *bad: the index, counted over all of them, of the
-       first element that is not finite; -1: all are finite. */
+    /* Waits for the imports since the last call. *bad: the smallest `number` of an element that is
+       not finite; -1: all are finite. */
     enum ko_code (*import_end)(struct ko_backend *be, int64_t *bad, struct ko_error *err);
     /* Like `import`, but `from` is backend memory, aligned for its type: an operation that does not
        wait. The numbers are known to be finite. */

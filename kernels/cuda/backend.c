@@ -29,6 +29,9 @@ static enum ko_code open_device(struct ko_backend *be, struct ko_error *err)
     if (code == KO_OK) {
         code = ko_cublas_check(be, cublasLtCreate(&be->blas), "cublasLtCreate", err);
     }
+    if (code == KO_OK) {
+        code = ko_cuda_import_open(be, err);
+    }
     return code == KO_OK ? ko_cuda_algorithms_new(&be->algorithms, err) : code;
 }
 

@@ -65,8 +65,7 @@ static void convert_to(const struct ko_backend *be, const struct ko_import *args
                        unsigned long long *bad)
 {
     convert_numbers<<<blocks_for(args->n, THREADS), THREADS, 0, be->stream>>>(
-        (const From *)args->from, args->first, args->n, to, (unsigned long long)be->import_count,
-        bad);
+        (const From *)args->from, args->first, args->n, to, (unsigned long long)args->number, bad);
 }
 
 template <typename From>

@@ -42,6 +42,14 @@ struct ko_cuda_stage {
     size_t bytes, used;
 };
 
+/* Two buffers: one is filled while the other is copied. */
+struct ko_cuda_import_lane {
+    unsigned char *host[2]; /* pinned, KO_CUDA_IMPORT_BYTES each */
+    unsigned char *device[2];
+    cudaEvent_t done[2]; /* after the latest use of the buffer */
+    int next;
+};
+
 struct ko_backend {
     int device;
     enum ko_precision precision;
@@ -51,26 +59,22 @@ struct ko_backend {
     struct ko_limits limits;               /* of the latest reserve; max_rows 0: none yet */
     struct ko_cuda_scratch scratch;
     struct ko_cuda_stage stage;
-    const struct ko_rows *wave;    /* of the latest set_rows; borrowed, host */
-    struct ko_cuda_rows rows;      /* the wave as device pointers into table_memory */
-    struct ko_cuda_tables tables;  /* packs the wave; owned */
-    unsigned char *table_memory;   /* the packed wave on the device */
-    unsigned char *table_pinned;   /* and on the host */
-    size_t table_bytes;            /* size of each of the two */
-    struct ko_metrics *metrics;    /* [max_scored] pinned */
-    int32_t *flag;                 /* pinned */
-    unsigned char *import_host[2]; /* pinned, KO_CUDA_IMPORT_BYTES each */
-    unsigned char *import_device[2];
-    cudaEvent_t import_done[2];
-    int import_next;
-    int64_t import_count;           /* elements since the last import_end */
-    unsigned long long *import_bad; /* device: number of the first element that is not finite */
+    const struct ko_rows *wave;   /* of the latest set_rows; borrowed, host */
+    struct ko_cuda_rows rows;     /* the wave as device pointers into table_memory */
+    struct ko_cuda_tables tables; /* packs the wave; owned */
+    unsigned char *table_memory;  /* the packed wave on the device */
+    unsigned char *table_pinned;  /* and on the host */
+    size_t table_bytes;           /* size of each of the two */
+    struct ko_metrics *metrics;   /* [max_scored] pinned */
+    int32_t *flag;                /* pinned */
+    struct ko_cuda_import_lane import_lane[KO_IMPORT_LANES];
+    unsigned long long *import_bad; /* device: smallest number of an element that is not finite */
     char name[256];                 /* of the GPU */
     char uuid[64];
 };
 
 enum {
-    KO_CUDA_IMPORT_BYTES = 16 << 20,
+    KO_CUDA_IMPORT_BYTES = 2 << 20, /* of each buffer of an import's lane */
     KO_CUDA_WORKSPACE_BYTES = 64 << 20,
     KO_CUDA_TILE_FLOATS = 48 << 20, /* most logits in a tile ... */
     KO_CUDA_NARROWEST_TILE = 256,   /* ... but a tile has at least this many tokens */
@@ -128,7 +132,7 @@ KO_MUST_CHECK enum ko_code ko_cuda_split(struct ko_backend *be, const struct ko_
                                          struct ko_error *err);
 
 /* Converts numbers that are in device memory already. `checked` also lowers *import_bad to
-   import_count + k if number k is not finite. */
+   args->number + k if number k is not finite. */
 KO_MUST_CHECK enum ko_code ko_cuda_convert(struct ko_backend *be, const struct ko_import *args,
                                            struct ko_error *err);
 KO_MUST_CHECK enum ko_code
@@ -149,6 +153,7 @@ KO_MUST_CHECK enum ko_code ko_cuda_import(struct ko_backend *be, const struct ko
                                           struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cuda_import_end(struct ko_backend *be, int64_t *bad,
                                               struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cuda_import_open(struct ko_backend *be, struct ko_error *err);
 void ko_cuda_import_free(struct ko_backend *be);
 KO_MUST_CHECK enum ko_code ko_cuda_copier_open(struct ko_backend *be, int n_lanes,
                                                size_t piece_bytes, struct ko_copier **out,

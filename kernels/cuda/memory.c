@@ -202,7 +202,7 @@ static void list_needs(enum ko_precision precision, const struct ko_limits *limi
 size_t ko_cuda_reserved_bytes(enum ko_precision precision, const struct ko_limits *limits)
 {
     struct need need[N_NEEDS];
-    size_t bytes = 2 * KO_CUDA_IMPORT_BYTES;
+    size_t bytes = 2 * (size_t)KO_IMPORT_LANES * KO_CUDA_IMPORT_BYTES;
     list_needs(precision, limits, need);
     for (int k = 0; k < N_NEEDS; k++) {
         bytes += need[k].pinned ? 0 : need[k].bytes;

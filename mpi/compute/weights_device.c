@@ -39,14 +39,16 @@ static enum ko_code load_part(const struct ko_kernels *k, struct ko_backend *be,
 {
     const struct task *task = context;
     struct ko_streamed_weights *streamed = task->weights->streamed;
+    const struct ko_load_part part = {task->part, task->n_parts,
+                                      ko_compute_threads(task->weights->compute)};
     (void)k;
     (void)be;
     if (streamed) {
-        return ko_streamed_weights_load(streamed, task->weights->checkpoint, task->part,
-                                        task->n_parts, task->hash, err);
+        return ko_streamed_weights_load(streamed, task->weights->checkpoint, &part, task->hash,
+                                        err);
     }
-    return ko_device_weights_load_part(&task->weights->device, task->weights->checkpoint,
-                                       task->part, task->n_parts, task->hash, err);
+    return ko_device_weights_load_part(&task->weights->device, task->weights->checkpoint, &part,
+                                       task->hash, err);
 }
 
 static enum ko_code share_parts(const struct ko_kernels *k, struct ko_backend *be, void *context,

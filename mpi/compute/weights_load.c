@@ -55,17 +55,18 @@ static enum ko_code allocate_floats(const struct ko_world *world, struct ko_weig
     return code;
 }
 
-static enum ko_code read_floats(const struct ko_world *world, struct ko_weights *weights,
-                                struct ko_error *err)
+static enum ko_code read_floats(const struct ko_world *world, const struct ko_compute *compute,
+                                struct ko_weights *weights, struct ko_error *err)
 {
     const struct ko_model *model = weights->model;
     uint64_t *hash = ko_new(model->n_weights, sizeof *hash, err);
     enum ko_code code = hash ? KO_OK : KO_E_MEMORY;
     weights->model->load_stop = world->load_stop;
     if (code == KO_OK) {
-        code =
-            ko_model_load(model, weights->checkpoint, weights->shared ? world->node_worker : 0,
-                          weights->shared ? world->n_node_workers : 1, weights->floats, hash, err);
+        const struct ko_load_part part = {weights->shared ? world->node_worker : 0,
+                                          weights->shared ? world->n_node_workers : 1,
+                                          ko_compute_threads(compute)};
+        code = ko_model_load(model, weights->checkpoint, &part, weights->floats, hash, err);
     }
     weights->model->load_stop = NULL; /* the weights may outlive the job */
     if (code == KO_E_INPUT) {
@@ -88,13 +89,13 @@ static enum ko_code read_floats(const struct ko_world *world, struct ko_weights 
     return code;
 }
 
-static enum ko_code load_on_host(const struct ko_world *world, struct ko_weights *weights,
-                                 struct ko_error *err)
+static enum ko_code load_on_host(const struct ko_world *world, const struct ko_compute *compute,
+                                 struct ko_weights *weights, struct ko_error *err)
 {
     enum ko_code code = allocate_floats(world, weights, err);
     code = ko_agree(world->workers, code, err);
     if (code == KO_OK) {
-        code = read_floats(world, weights, err);
+        code = read_floats(world, compute, weights, err);
     }
     if (code == KO_OK) {
         weights->arena = ko_model_host_arena(weights->model, weights->floats);
@@ -132,7 +133,7 @@ enum ko_code ko_weights_load(struct ko_world *world, struct ko_compute *compute,
     if (code == KO_OK && (slots > 0 || ko_compute_kernels(compute)->own_memory)) {
         code = ko_weights_load_device(world, compute, exchange, &weights, err);
     } else if (code == KO_OK) {
-        code = load_on_host(world, &weights, err);
+        code = load_on_host(world, compute, &weights, err);
     }
     if (code != KO_OK && !world->broken) {
         ko_weights_free(&weights);

@@ -72,9 +72,14 @@ static enum ko_code import_matrix(struct ko_device_weights *weights, const struc
     for (size_t at = 0; code == KO_OK && at < weight->n; begin = 0) {
         const size_t left = weight->n - at, here = BLOCK - begin;
         const size_t n = left < here ? left : here;
-        const struct ko_import piece = ko_device_weights_import(
-            weights, weight, at, type, block->number + begin * ko_element_bytes(type), n);
-        code = weights->kernels->import(weights->be, &piece, err);
+        const struct ko_matrix_piece piece = {.matrix = weight,
+                                              .first = at,
+                                              .type = type,
+                                              .data =
+                                                  block->number + begin * ko_element_bytes(type),
+                                              .n = n};
+        const struct ko_import import = ko_device_weights_import(weights, &piece);
+        code = weights->kernels->import(weights->be, &import, err);
         at += n;
     }
     return code;

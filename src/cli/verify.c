@@ -313,15 +313,16 @@ static enum ko_code load_weights(const struct ko_options *options, struct comput
     enum ko_code code = choose_streaming(options, computer->model, &streams, err);
     if (code == KO_OK && streams) {
         code = ko_streamed_weights_new(&how, &computer->streamed, err);
-        return code == KO_OK ? ko_streamed_weights_load(computer->streamed, computer->checkpoint, 0,
-                                                        1, computer->hash, err)
-                             : code;
+        return code == KO_OK
+                   ? ko_streamed_weights_load(computer->streamed, computer->checkpoint,
+                                              &(struct ko_load_part){0, 1, 1}, computer->hash, err)
+                   : code;
     }
     if (code == KO_OK) {
         code = ko_device_weights_new(computer->model, &ko_kernels_plain, computer->be, KO_FLOAT32,
                                      &computer->weights, err);
     }
-    return code == KO_OK ? ko_device_weights_load(&computer->weights, computer->checkpoint,
+    return code == KO_OK ? ko_device_weights_load(&computer->weights, computer->checkpoint, 1,
                                                   computer->hash, err)
                          : code;
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "src/base/memory.h"
-#include "src/models/model_load.h"
 #include "src/models/model_random.h"
 
 static enum ko_code allocate_weights(struct ko_device_weights *weights, struct ko_error *err)
@@ -66,29 +65,30 @@ void ko_device_weights_free(struct ko_device_weights *weights)
 }
 
 struct ko_import ko_device_weights_import(const struct ko_device_weights *weights,
-                                          const struct ko_weight *matrix, size_t first,
-                                          enum ko_element type, const void *data, size_t n)
+                                          const struct ko_matrix_piece *piece)
 {
+    const struct ko_weight *matrix = piece->matrix;
     const enum ko_element arena = weights->arena.type;
     int32_t n_out = 0, n_in = 0;
     ko_weight_sides(matrix, &n_out, &n_in);
     return (struct ko_import){.to =
                                   (unsigned char *)weights->matrices + ko_weight_at(matrix, arena),
                               .type = ko_weight_type(matrix, arena),
-                              .first = first,
+                              .first = piece->first,
                               .run = ko_matrix_run(n_out, n_in, matrix->in_first),
-                              .from = data,
-                              .from_type = type,
-                              .n = n};
+                              .from = piece->data,
+                              .from_type = piece->type,
+                              .n = piece->n,
+                              .lane = piece->lane,
+                              .number = ko_matrix_piece_number(piece)};
 }
 
-static enum ko_code import_run(void *context, const struct ko_weight *matrix, size_t first,
-                               enum ko_element type, const void *data, size_t n,
-                               struct ko_error *err)
+static enum ko_code import_piece(void *context, const struct ko_matrix_piece *piece,
+                                 struct ko_error *err)
 {
-    struct ko_device_weights *weights = context;
-    const struct ko_import piece = ko_device_weights_import(weights, matrix, first, type, data, n);
-    return weights->kernels->import(weights->be, &piece, err);
+    const struct ko_device_weights *weights = context;
+    const struct ko_import import = ko_device_weights_import(weights, piece);
+    return weights->kernels->import(weights->be, &import, err);
 }
 
 static enum ko_code end_import(void *context, int64_t *bad, struct ko_error *err)
@@ -104,29 +104,31 @@ static enum ko_code upload_values(struct ko_device_weights *weights, struct ko_e
 }
 
 enum ko_code ko_device_weights_load_part(struct ko_device_weights *weights,
-                                         const struct ko_checkpoint *checkpoint, int32_t part,
-                                         int32_t n_parts, uint64_t *hash, struct ko_error *err)
+                                         const struct ko_checkpoint *checkpoint,
+                                         const struct ko_load_part *part, uint64_t *hash,
+                                         struct ko_error *err)
 {
-    const struct ko_matrix_sink sink = {import_run, end_import, weights};
-    const enum ko_code code = ko_model_load_apart(weights->model, checkpoint, part, n_parts,
-                                                  weights->host, &sink, hash, err);
+    const struct ko_matrix_sink sink = {import_piece, end_import, weights};
+    const enum ko_code code =
+        ko_model_load_apart(weights->model, checkpoint, part, weights->host, &sink, hash, err);
     return code == KO_OK ? upload_values(weights, err) : code;
 }
 
 enum ko_code ko_device_weights_load(struct ko_device_weights *weights,
-                                    const struct ko_checkpoint *checkpoint, uint64_t *hash,
-                                    struct ko_error *err)
+                                    const struct ko_checkpoint *checkpoint, int n_threads,
+                                    uint64_t *hash, struct ko_error *err)
 {
+    const struct ko_load_part all = {0, 1, n_threads};
     if (weights->kernels->own_memory) {
-        return ko_device_weights_load_part(weights, checkpoint, 0, 1, hash, err);
+        return ko_device_weights_load_part(weights, checkpoint, &all, hash, err);
     }
-    return ko_model_load(weights->model, checkpoint, 0, 1, weights->host, hash, err);
+    return ko_model_load(weights->model, checkpoint, &all, weights->host, hash, err);
 }
 
 enum ko_code ko_device_weights_fill_random(struct ko_device_weights *weights, uint64_t seed,
                                            struct ko_error *err)
 {
-    const struct ko_matrix_sink sink = {import_run, end_import, weights};
+    const struct ko_matrix_sink sink = {import_piece, end_import, weights};
     if (!weights->kernels->own_memory) {
         ko_model_fill_random(weights->model, seed, weights->host);
         return KO_OK;

@@ -10,7 +10,7 @@
 #include "kernels/kernels.h"
 #include "src/base/error.h"
 #include "src/checkpoint/checkpoint.h"
-#include "src/models/model.h"
+#include "src/models/model_load.h"
 
 struct ko_device_weights {
     const struct ko_model *model;     /* borrowed */
@@ -31,21 +31,22 @@ KO_MUST_CHECK enum ko_code ko_device_weights_new(const struct ko_model *model,
                                                  struct ko_error *err);
 void ko_device_weights_free(struct ko_device_weights *weights); /* leaves {0} */
 
-/* The import of n elements of the matrix, from `first` on, which lie in host memory. */
+/* The import of a piece of a matrix. */
 struct ko_import ko_device_weights_import(const struct ko_device_weights *weights,
-                                          const struct ko_weight *matrix, size_t first,
-                                          enum ko_element type, const void *data, size_t n);
+                                          const struct ko_matrix_piece *piece);
 
-/* Loads all weights from the checkpoint and puts every tensor's hash into hash [n_weights]. The
-   file's bytes go to the backend as they are stored. Errors as ko_model_load. */
+/* Loads all weights from the checkpoint with n_threads, and puts every tensor's hash into
+   hash [n_weights]. The file's bytes go to the backend as they are stored. Errors as
+   ko_model_load. */
 KO_MUST_CHECK enum ko_code ko_device_weights_load(struct ko_device_weights *weights,
                                                   const struct ko_checkpoint *checkpoint,
-                                                  uint64_t *hash, struct ko_error *err);
+                                                  int n_threads, uint64_t *hash,
+                                                  struct ko_error *err);
 /* Loads the values and the matrices of one part (see ko_model_load_apart). Only for a backend with
    memory of its own. */
 KO_MUST_CHECK enum ko_code ko_device_weights_load_part(struct ko_device_weights *weights,
                                                        const struct ko_checkpoint *checkpoint,
-                                                       int32_t part, int32_t n_parts,
+                                                       const struct ko_load_part *part,
                                                        uint64_t *hash, struct ko_error *err);
 /* The weights of ko_model_fill_random. */
 KO_MUST_CHECK enum ko_code ko_device_weights_fill_random(struct ko_device_weights *weights,

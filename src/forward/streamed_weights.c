@@ -3,6 +3,7 @@
    starts the stream. */
 #include "src/forward/streamed_weights.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ struct ko_streamed_weights {
     void *values, *matrices; /* the backend's memory; owned; values NULL in host memory */
     struct ko_matrix_reader reader;
     struct ko_layer_stream *stream;
-    int64_t n_seen, bad; /* numbers of matrices, and the first that is not finite; -1: none */
+    _Atomic int64_t bad; /* smallest number of an element that is not finite; INT64_MAX: none */
 };
 
 int ko_streaming_threads(const struct ko_kernels *kernels, int n_threads)
@@ -75,7 +76,7 @@ enum ko_code ko_streamed_weights_new(const struct ko_streaming *how,
         return KO_E_MEMORY;
     }
     weights->how = *how;
-    weights->bad = -1;
+    atomic_init(&weights->bad, INT64_MAX);
     weights->arena.type = k->own_memory ? k->matrix_type(how->precision) : KO_ELEMENT_F32;
     enum ko_code code = ko_layer_layout_new(how->model, weights->arena.type, k->own_memory,
                                             how->n_slots, &weights->layout, err);
@@ -152,33 +153,38 @@ static size_t first_bad(enum ko_element from, enum ko_element to, const unsigned
     return i;
 }
 
-static enum ko_code check_run(void *context, const struct ko_weight *weight, size_t first,
-                              enum ko_element type, const void *data, size_t n,
-                              struct ko_error *err)
+static void note_bad(struct ko_streamed_weights *weights, int64_t number)
+{
+    int64_t known = atomic_load(&weights->bad);
+    while (number < known && !atomic_compare_exchange_weak(&weights->bad, &known, number)) {
+    }
+}
+
+static enum ko_code check_piece(void *context, const struct ko_matrix_piece *piece,
+                                struct ko_error *err)
 {
     struct ko_streamed_weights *weights = context;
-    const enum ko_element to = ko_weight_type(weight, weights->arena.type);
-    const size_t size = ko_element_bytes(type);
-    (void)first;
+    const enum ko_element to = ko_weight_type(piece->matrix, weights->arena.type);
+    const size_t size = ko_element_bytes(piece->type);
     (void)err;
-    for (size_t at = 0; weights->bad < 0 && at < n; at += BLOCK) {
-        const unsigned char *block = (const unsigned char *)data + at * size;
-        const size_t count = n - at < BLOCK ? n - at : BLOCK;
-        if (!are_finite(type, to, block, count)) {
-            weights->bad = weights->n_seen + (int64_t)(at + first_bad(type, to, block, count));
+    for (size_t at = 0; at < piece->n; at += BLOCK) {
+        const unsigned char *block = (const unsigned char *)piece->data + at * size;
+        const size_t n = piece->n - at < BLOCK ? piece->n - at : BLOCK;
+        if (!are_finite(piece->type, to, block, n)) {
+            at += first_bad(piece->type, to, block, n);
+            note_bad(weights, ko_matrix_piece_number(piece) + (int64_t)at);
+            break;
         }
     }
-    weights->n_seen += (int64_t)n;
     return KO_OK;
 }
 
 static enum ko_code end_check(void *context, int64_t *bad, struct ko_error *err)
 {
     struct ko_streamed_weights *weights = context;
+    const int64_t found = atomic_exchange(&weights->bad, INT64_MAX);
     (void)err;
-    *bad = weights->bad;
-    weights->bad = -1;
-    weights->n_seen = 0;
+    *bad = found == INT64_MAX ? -1 : found;
     return KO_OK;
 }
 
@@ -277,15 +283,16 @@ static enum ko_code start_stream(struct ko_streamed_weights *weights,
 }
 
 enum ko_code ko_streamed_weights_load(struct ko_streamed_weights *weights,
-                                      const struct ko_checkpoint *checkpoint, int32_t part,
-                                      int32_t n_parts, uint64_t *hash, struct ko_error *err)
+                                      const struct ko_checkpoint *checkpoint,
+                                      const struct ko_load_part *part, uint64_t *hash,
+                                      struct ko_error *err)
 {
     const struct ko_streaming *how = &weights->how;
-    const struct ko_matrix_sink sink = {check_run, end_check, weights};
+    const struct ko_matrix_sink sink = {check_piece, end_check, weights};
     weights->reader = (struct ko_matrix_reader){how->model, checkpoint, !how->kernels->own_memory};
     const struct ko_layer_source source = {ko_matrix_read, ko_matrix_check, &weights->reader};
     const enum ko_code code =
-        ko_model_load_apart(how->model, checkpoint, part, n_parts, weights->host, &sink, hash, err);
+        ko_model_load_apart(how->model, checkpoint, part, weights->host, &sink, hash, err);
     return code == KO_OK ? start_stream(weights, &source, err) : code;
 }
 

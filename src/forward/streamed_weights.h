@@ -11,7 +11,7 @@
 #include "src/base/error.h"
 #include "src/checkpoint/checkpoint.h"
 #include "src/forward/layer_stream.h"
-#include "src/models/model.h"
+#include "src/models/model_load.h"
 
 struct ko_streamed_weights;
 
@@ -31,13 +31,13 @@ KO_MUST_CHECK enum ko_code ko_streamed_weights_new(const struct ko_streaming *ho
                                                    struct ko_error *err);
 void ko_streamed_weights_free(struct ko_streamed_weights *weights); /* may be NULL */
 
-/* Reads the values and the part of the matrices once (see ko_model_load_apart), checks that all
+/* Reads the values and a part of the matrices once (see ko_model_load_apart), checks that all
    numbers are finite, and writes their tensors' hashes into hash [n_weights]. Then fills in all
    resident matrices, and lets the others stream from the checkpoint, which is borrowed. Errors as
    ko_model_load. */
 KO_MUST_CHECK enum ko_code ko_streamed_weights_load(struct ko_streamed_weights *weights,
                                                     const struct ko_checkpoint *checkpoint,
-                                                    int32_t part, int32_t n_parts, uint64_t *hash,
+                                                    const struct ko_load_part *part, uint64_t *hash,
                                                     struct ko_error *err);
 /* The same for weights that come from elsewhere: random values, and all matrices from the source. */
 KO_MUST_CHECK enum ko_code ko_streamed_weights_fill(struct ko_streamed_weights *weights,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copies weights from a checkpoint into memory or into a sink, block by block, and hashes them.
-   Values that are not finite are errors. */
+   Threads take a weight each. Values that are not finite are errors. */
 #include "src/models/model_load.h"
 
 #define XXH_INLINE_ALL /* the states live on the stack */
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/crew.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
 #include "src/models/mxfp4.h"
@@ -52,23 +53,51 @@ static enum ko_code check_exponentials(const struct ko_model *model, const struc
 /* One call: which weights are loaded, and where to. */
 struct loading {
     const struct ko_model *model;
-    int32_t part, n_parts;
+    const struct ko_checkpoint *checkpoint;
+    const struct ko_load_part *part;
     float *values;   /* [value_floats] */
     float *matrices; /* [matrix_elements]; NULL: the sink takes them */
     const struct ko_matrix_sink *sink;
-    float *block; /* [BLOCK] */
+    uint64_t *hash; /* [n_weights] */
+    size_t *wanted; /* [n_wanted] weights of the part */
+    size_t n_wanted;
+    float *block; /* [n_threads, BLOCK] */
 };
+
+/* A weight that a thread loads: item number `item` of the crew's. */
+struct turn {
+    const struct loading *loading;
+    const struct ko_crew *crew;
+    int lane;
+    size_t item;
+    float *block; /* [BLOCK] of the thread */
+};
+
+static enum ko_code give_to_sink(const struct turn *turn, const struct ko_weight *weight,
+                                 int64_t first, enum ko_element type, const void *data, int64_t n,
+                                 struct ko_error *err)
+{
+    const struct ko_matrix_sink *sink = turn->loading->sink;
+    const struct ko_matrix_piece piece = {.matrix = weight,
+                                          .first = (size_t)first,
+                                          .type = type,
+                                          .data = data,
+                                          .n = (size_t)n,
+                                          .lane = turn->lane};
+    return sink->take(sink->context, &piece, err);
+}
 
 /* Loads elements [first, first + n), at most a block. Weights that keep their stored layout are
    converted in place, others through `block`. */
-static enum ko_code load_block(const struct loading *target, const struct ko_weight *weight,
+static enum ko_code load_block(const struct turn *turn, const struct ko_weight *weight,
                                const struct ko_tensor *tensor, int64_t first, int64_t n,
                                struct ko_error *err)
 {
+    const struct loading *target = turn->loading;
     const struct ko_model *model = target->model;
     float *to = (weight->matrix ? target->matrices : target->values) + weight->offset;
     bool stored = weight->transform == KO_AS_STORED;
-    float *values = stored ? to + first : target->block;
+    float *values = stored ? to + first : turn->block;
     enum ko_code code = KO_OK;
     if (!ko_tensor_to_float(tensor, first, n, values)) {
         return fail_not_finite(model, weight, first, n, values, err);
@@ -82,11 +111,11 @@ static enum ko_code load_block(const struct loading *target, const struct ko_wei
     return code;
 }
 
-static enum ko_code load_weight(const struct loading *target, const struct ko_weight *weight,
+static enum ko_code load_weight(const struct turn *turn, const struct ko_weight *weight,
                                 const struct ko_tensor *tensor, uint64_t *hash,
                                 struct ko_error *err)
 {
-    const struct ko_model *model = target->model;
+    const struct loading *target = turn->loading;
     size_t size = ko_dtype_bytes(tensor->dtype);
     const unsigned char *data = tensor->data;
     const bool sunk = weight->matrix && !target->matrices;
@@ -99,7 +128,7 @@ static enum ko_code load_weight(const struct loading *target, const struct ko_we
             int64_t n = end - first < BLOCK ? end - first : BLOCK;
             XXH3_64bits_update(&state, data + (size_t)first * size, (size_t)n * size);
             if (!sunk) {
-                code = load_block(target, weight, tensor, first, n, err);
+                code = load_block(turn, weight, tensor, first, n, err);
             }
             if (code != KO_OK) {
                 return code;
@@ -109,22 +138,21 @@ static enum ko_code load_weight(const struct loading *target, const struct ko_we
         part.data = data + (size_t)held * size;
         part.data_bytes = (size_t)(end - held) * size;
         if (sunk) {
-            code = target->sink->take(target->sink->context, weight, (size_t)held,
-                                      ko_element_of(tensor->dtype), part.data, (size_t)(end - held),
-                                      err);
+            code = give_to_sink(turn, weight, held, ko_element_of(tensor->dtype), part.data,
+                                end - held, err);
         }
         ko_tensor_release(&part);
+        if (code == KO_OK && ko_crew_is_over(turn->crew, turn->item)) {
+            code = KO_E_STOPPED;
+        }
         if (code != KO_OK) {
             return code;
-        }
-        if (ko_stop_is_wanted(model->load_stop)) {
-            return ko_fail(err, KO_E_STOPPED, "%s: loading stopped as requested", model->name);
         }
     }
     ko_tensor_release(tensor);
     if (!ko_tensor_is_whole(tensor)) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: the file became shorter while it was read",
-                       model->name, weight->tensor);
+                       target->model->name, weight->tensor);
     }
     *hash = XXH3_64bits_digest(&state);
     return KO_OK;
@@ -138,11 +166,12 @@ struct packed {
 };
 
 /* Loads the blocks [first, first + n). */
-static enum ko_code load_blocks(const struct loading *target, const struct packed *packed,
-                                int64_t first, int64_t n, struct ko_error *err)
+static enum ko_code load_blocks(const struct turn *turn, const struct packed *packed, int64_t first,
+                                int64_t n, struct ko_error *err)
 {
+    const struct loading *target = turn->loading;
     const struct ko_weight *weight = packed->weight;
-    const size_t at = (size_t)first * KO_MXFP4_NUMBERS;
+    const int64_t at = first * KO_MXFP4_NUMBERS;
     const int64_t count = n * KO_MXFP4_NUMBERS;
     float *to = packed->numbers ? packed->numbers : target->matrices + weight->offset + at;
     struct ko_tensor part = *packed->blocks;
@@ -154,13 +183,11 @@ static enum ko_code load_blocks(const struct loading *target, const struct packe
     if (!finite) {
         return fail_not_finite(target->model, weight, first * KO_MXFP4_NUMBERS, count, to, err);
     }
-    return packed->numbers ? target->sink->take(target->sink->context, weight, at, KO_ELEMENT_F32,
-                                                to, (size_t)count, err)
-                           : KO_OK;
+    return packed->numbers ? give_to_sink(turn, weight, at, KO_ELEMENT_F32, to, count, err) : KO_OK;
 }
 
 /* The hash is of the blocks and then the scales. */
-static enum ko_code load_all_blocks(const struct loading *target, const struct packed *packed,
+static enum ko_code load_all_blocks(const struct turn *turn, const struct packed *packed,
                                     uint64_t *hash, struct ko_error *err)
 {
     enum { AT_ONCE = HELD / KO_MXFP4_NUMBERS };
@@ -171,10 +198,9 @@ static enum ko_code load_all_blocks(const struct loading *target, const struct p
         const int64_t n = scales->n - first < AT_ONCE ? scales->n - first : AT_ONCE;
         const unsigned char *data = blocks->data;
         XXH3_64bits_update(&state, data + first * KO_MXFP4_BYTES, (size_t)n * KO_MXFP4_BYTES);
-        enum ko_code code = load_blocks(target, packed, first, n, err);
-        if (code == KO_OK && ko_stop_is_wanted(target->model->load_stop)) {
-            code =
-                ko_fail(err, KO_E_STOPPED, "%s: loading stopped as requested", target->model->name);
+        enum ko_code code = load_blocks(turn, packed, first, n, err);
+        if (code == KO_OK && ko_crew_is_over(turn->crew, turn->item)) {
+            code = KO_E_STOPPED;
         }
         if (code != KO_OK) {
             return code;
@@ -184,26 +210,26 @@ static enum ko_code load_all_blocks(const struct loading *target, const struct p
     ko_tensor_release(scales);
     if (!ko_tensor_is_whole(blocks) || !ko_tensor_is_whole(scales)) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: the file became shorter while it was read",
-                       target->model->name, packed->weight->tensor);
+                       turn->loading->model->name, packed->weight->tensor);
     }
     *hash = XXH3_64bits_digest(&state);
     return KO_OK;
 }
 
-static enum ko_code load_packed(const struct loading *target, const struct ko_weight *weight,
-                                const struct ko_checkpoint *checkpoint, uint64_t *hash,
-                                struct ko_error *err)
+static enum ko_code load_packed(const struct turn *turn, const struct ko_weight *weight,
+                                uint64_t *hash, struct ko_error *err)
 {
+    const struct ko_checkpoint *checkpoint = turn->loading->checkpoint;
     struct packed packed = {.weight = weight,
                             .blocks = ko_checkpoint_find(checkpoint, weight->tensor),
                             .scales = ko_checkpoint_find(checkpoint, weight->scales)};
-    if (!target->matrices) {
+    if (!turn->loading->matrices) {
         packed.numbers = ko_new(HELD, sizeof packed.numbers[0], err);
         if (!packed.numbers) {
             return KO_E_MEMORY;
         }
     }
-    const enum ko_code code = load_all_blocks(target, &packed, hash, err);
+    const enum ko_code code = load_all_blocks(turn, &packed, hash, err);
     free(packed.numbers);
     return code;
 }
@@ -245,86 +271,120 @@ static bool in_host_part(const struct ko_model *model, const struct ko_weight *w
     return part_of(middle, ko_model_floats(model), n_parts) == part;
 }
 
-static enum ko_code load_part(struct loading *target, const struct ko_checkpoint *checkpoint,
-                              uint64_t *hash, struct ko_error *err)
+/* One weight, in a thread. */
+static enum ko_code load_item(void *context, const struct ko_crew *crew, int lane, size_t item,
+                              struct ko_error *err)
+{
+    const struct loading *target = context;
+    const struct turn turn = {target, crew, lane, item, target->block + (size_t)lane * BLOCK};
+    const size_t w = target->wanted[item];
+    const struct ko_weight *weight = &target->model->weights[w];
+    const enum ko_code code = ko_weight_check(target->model, weight, target->checkpoint, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    return weight->transform == KO_FROM_MXFP4
+               ? load_packed(&turn, weight, &target->hash[w], err)
+               : load_weight(&turn, weight, ko_checkpoint_find(target->checkpoint, weight->tensor),
+                             &target->hash[w], err);
+}
+
+static void list_wanted(struct loading *target)
 {
     const struct ko_model *model = target->model;
-    const int32_t part = target->part, n_parts = target->n_parts;
-    enum ko_code code = KO_OK;
-    target->block = ko_new(BLOCK, sizeof target->block[0], err);
-    if (!target->block) {
-        return KO_E_MEMORY;
-    }
-    for (size_t w = 0; w < model->n_weights && code == KO_OK; w++) {
+    const int32_t part = target->part->part, n_parts = target->part->n_parts;
+    target->n_wanted = 0;
+    for (size_t w = 0; w < model->n_weights; w++) {
         const struct ko_weight *weight = &model->weights[w];
         const bool wanted =
             target->matrices ? in_host_part(model, weight, part, n_parts)
                              : !weight->matrix || ko_weight_in_part(model, weight, part, n_parts);
-        if (!wanted) {
-            continue;
-        }
-        code = ko_weight_check(model, weight, checkpoint, err);
-        if (code == KO_OK) {
-            code = weight->transform == KO_FROM_MXFP4
-                       ? load_packed(target, weight, checkpoint, &hash[w], err)
-                       : load_weight(target, weight, ko_checkpoint_find(checkpoint, weight->tensor),
-                                     &hash[w], err);
+        if (wanted) {
+            target->wanted[target->n_wanted++] = w;
         }
     }
-    if (code == KO_OK && (part == 0 || !target->matrices)) {
+}
+
+static enum ko_code load_part(struct loading *target, struct ko_error *err)
+{
+    const struct ko_model *model = target->model;
+    const int asked = target->part->n_threads;
+    const int n_threads = asked < 1 ? 1 : asked < KO_IMPORT_LANES ? asked : KO_IMPORT_LANES;
+    struct ko_crew_work work = {.n_threads = n_threads,
+                                .item = load_item,
+                                .context = target,
+                                .stop = model->load_stop,
+                                .what = model->name};
+    enum ko_code code = KO_E_MEMORY;
+    target->block = ko_new((size_t)n_threads * BLOCK, sizeof target->block[0], err);
+    target->wanted = ko_new(model->n_weights, sizeof target->wanted[0], err);
+    if (target->block && target->wanted) {
+        list_wanted(target);
+        work.n_items = target->n_wanted;
+        code = ko_crew_run(&work, err);
+    }
+    if (code == KO_OK && (target->part->part == 0 || !target->matrices)) {
         ko_model_derive(model, target->values);
     }
     free(target->block);
+    free(target->wanted);
     return code;
 }
 
 enum ko_code ko_model_load(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
-                           int32_t part, int32_t n_parts, float *floats, uint64_t *hash,
+                           const struct ko_load_part *part, float *floats, uint64_t *hash,
                            struct ko_error *err)
 {
     struct loading target = {.model = model,
+                             .checkpoint = checkpoint,
                              .part = part,
-                             .n_parts = n_parts,
                              .values = floats,
-                             .matrices = floats + model->value_floats};
-    return load_part(&target, checkpoint, hash, err);
+                             .matrices = floats + model->value_floats,
+                             .hash = hash};
+    return load_part(&target, err);
 }
 
-/* Names element number `bad` of all that the part's matrices gave to the sink. */
-static enum ko_code fail_bad(const struct ko_model *model, int32_t part, int32_t n_parts,
-                             int64_t bad, struct ko_error *err)
+/* Names element `bad` of all matrices. */
+static enum ko_code fail_bad(const struct ko_model *model, int64_t bad, struct ko_error *err)
 {
     for (size_t w = 0; w < model->n_weights; w++) {
         const struct ko_weight *weight = &model->weights[w];
-        if (!ko_weight_in_part(model, weight, part, n_parts)) {
-            continue;
-        }
-        if (bad < (int64_t)weight->n) {
+        const int64_t element = bad - (int64_t)weight->offset;
+        if (weight->matrix && element >= 0 && element < (int64_t)weight->n) {
             return ko_fail(err, KO_E_INPUT, "%s: %s: element %" PRId64 " is not finite",
-                           model->name, weight->tensor, bad);
+                           model->name, weight->tensor, element);
         }
-        bad -= (int64_t)weight->n;
     }
     return ko_fail(err, KO_E_FAILED, "%s: a value is not finite, but no tensor has it, report this",
                    model->name);
 }
 
 enum ko_code ko_model_load_apart(const struct ko_model *model,
-                                 const struct ko_checkpoint *checkpoint, int32_t part,
-                                 int32_t n_parts, float *values, const struct ko_matrix_sink *sink,
-                                 uint64_t *hash, struct ko_error *err)
+                                 const struct ko_checkpoint *checkpoint,
+                                 const struct ko_load_part *part, float *values,
+                                 const struct ko_matrix_sink *sink, uint64_t *hash,
+                                 struct ko_error *err)
 {
-    struct loading target = {
-        .model = model, .part = part, .n_parts = n_parts, .values = values, .sink = sink};
+    struct loading target = {.model = model,
+                             .checkpoint = checkpoint,
+                             .part = part,
+                             .values = values,
+                             .sink = sink,
+                             .hash = hash};
     struct ko_error later = {0};
     int64_t bad = -1;
-    enum ko_code code = load_part(&target, checkpoint, hash, err);
-    /* After a failure too, because the sink then counts from 0 again. */
+    enum ko_code code = load_part(&target, err);
+    /* After a failure too, because the sink then begins anew. */
     const enum ko_code ended = sink->end(sink->context, &bad, code != KO_OK ? &later : err);
     if (code == KO_OK) {
         code = ended;
     }
-    return code == KO_OK && bad >= 0 ? fail_bad(model, part, n_parts, bad, err) : code;
+    return code == KO_OK && bad >= 0 ? fail_bad(model, bad, err) : code;
+}
+
+int64_t ko_matrix_piece_number(const struct ko_matrix_piece *piece)
+{
+    return (int64_t)(piece->matrix->offset + piece->first);
 }
 
 void ko_model_content_hash(const struct ko_model *model, const uint64_t *hash, char text[33])

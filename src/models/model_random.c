@@ -116,8 +116,12 @@ static enum ko_code fill_weights(const struct ko_model *model, uint64_t seed, fl
             if (to) {
                 ko_weight_place(weight, first, n, chunk, to + weight->offset);
             } else {
-                code = sink->take(sink->context, weight, (size_t)first, KO_ELEMENT_F32, chunk,
-                                  (size_t)n, err);
+                const struct ko_matrix_piece piece = {.matrix = weight,
+                                                      .first = (size_t)first,
+                                                      .type = KO_ELEMENT_F32,
+                                                      .data = chunk,
+                                                      .n = (size_t)n};
+                code = sink->take(sink->context, &piece, err);
             }
         }
     }

@@ -264,7 +264,8 @@ static enum ko_code stream_weights(const struct ko_inputs *inputs, int32_t m, st
         code = ko_streamed_weights_new(&how, &out->streamed, err);
     }
     if (code == KO_OK) {
-        code = ko_streamed_weights_load(out->streamed, out->checkpoint, 0, 1, out->hash, err);
+        code = ko_streamed_weights_load(out->streamed, out->checkpoint,
+                                        &(struct ko_load_part){0, 1, 2}, out->hash, err);
     }
     if (code == KO_OK) {
         out->arena = *ko_streamed_weights_arena(out->streamed);

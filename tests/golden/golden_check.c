@@ -348,14 +348,15 @@ static enum ko_code load(const struct comparison *x, struct ko_backend *be,
     if (x->c->streams) {
         code = ko_streamed_weights_new(&how, &out->streamed, err);
         if (code == KO_OK) {
-            code = ko_streamed_weights_load(out->streamed, checkpoint, 0, 1, hash, err);
+            code = ko_streamed_weights_load(out->streamed, checkpoint,
+                                            &(struct ko_load_part){0, 1, 2}, hash, err);
         }
         out->arena = code == KO_OK ? ko_streamed_weights_arena(out->streamed) : NULL;
         return code;
     }
     code = ko_device_weights_new(model, x->c->kernels, be, x->precision, &out->resident, err);
     out->arena = &out->resident.arena;
-    return code == KO_OK ? ko_device_weights_load(&out->resident, checkpoint, hash, err) : code;
+    return code == KO_OK ? ko_device_weights_load(&out->resident, checkpoint, 2, hash, err) : code;
 }
 
 static enum ko_code run(struct comparison *x, struct ko_error *err)

@@ -91,8 +91,9 @@ static bool equals_own(const struct ko_weights *weights)
     float *own = ko_new(ko_model_floats(model), sizeof *own, &err);
     uint64_t *hash = ko_new(model->n_weights, sizeof *hash, &err);
     char text[33] = "";
-    bool right =
-        own && hash && ko_model_load(model, weights->checkpoint, 0, 1, own, hash, &err) == KO_OK;
+    bool right = own && hash &&
+                 ko_model_load(model, weights->checkpoint, &(struct ko_load_part){0, 1, 2}, own,
+                               hash, &err) == KO_OK;
     if (right) {
         ko_model_content_hash(model, hash, text);
     }

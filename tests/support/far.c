@@ -21,13 +21,15 @@ static struct {
     enum ko_element type; /* of its matrices */
     bool reserved;
     struct ko_limits limits;
-    int64_t n_imported, bad; /* elements since the last import_end; number of the first bad one */
+    int64_t bad; /* smallest number of an element that is not finite since the last import_end */
     size_t imported_bytes;
     int32_t n_rows;
 } far;
 
 /* Of far.block: copiers look at it in their threads. */
 static pthread_mutex_t blocks = PTHREAD_MUTEX_INITIALIZER;
+/* Of far.bad and far.imported_bytes. */
+static pthread_mutex_t imports = PTHREAD_MUTEX_INITIALIZER;
 
 size_t test_far_bytes(void)
 {
@@ -278,15 +280,21 @@ static enum ko_code far_import(struct ko_backend *be, const struct ko_import *ar
     NEED("import", !test_far_has(args->from, 1));
     NEED("import", is_own_type(args->type));
     NEED("import", args->type != KO_ELEMENT_BF16X2 || args->run > 0);
+    NEED("import", args->lane >= 0 && args->lane < KO_IMPORT_LANES);
+    int64_t bad = -1;
     for (size_t i = 0; i < args->n; i++) {
         const float value = widened(args->from, args->from_type, i);
-        if (!isfinite(value) && far.bad < 0) {
-            far.bad = far.n_imported + (int64_t)i;
+        if (!isfinite(value) && bad < 0) {
+            bad = args->number + (int64_t)i;
         }
         store_number(args, args->first + i, value);
     }
-    far.n_imported += (int64_t)args->n;
+    pthread_mutex_lock(&imports);
+    if (bad >= 0 && (far.bad < 0 || bad < far.bad)) {
+        far.bad = bad;
+    }
     far.imported_bytes += args->n * ko_element_bytes(args->from_type);
+    pthread_mutex_unlock(&imports);
     return KO_OK;
 }
 
@@ -296,7 +304,6 @@ static enum ko_code far_import_end(struct ko_backend *be, int64_t *bad, struct k
     (void)err;
     *bad = far.bad;
     far.bad = -1;
-    far.n_imported = 0;
     return KO_OK;
 }
 

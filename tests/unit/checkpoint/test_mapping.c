@@ -135,9 +135,12 @@ static void a_checkpoint_that_becomes_shorter_is_refused_by_the_loader(void **st
         uint64_t *hash = calloc(model->n_weights, sizeof *hash);
         assert_non_null(floats);
         assert_non_null(hash);
-        assert_int_equal(ko_model_load(model, cp, 0, 1, floats, hash, &err), KO_OK);
+        assert_int_equal(
+            ko_model_load(model, cp, &(struct ko_load_part){0, 1, 2}, floats, hash, &err), KO_OK);
         assert_int_equal(truncate(path, (off_t)(lost == 1 ? n - 1 : n / 2)), 0);
-        assert_int_equal(ko_model_load(model, cp, 0, 1, floats, hash, &err), KO_E_INPUT);
+        assert_int_equal(
+            ko_model_load(model, cp, &(struct ko_load_part){0, 1, 2}, floats, hash, &err),
+            KO_E_INPUT);
         assert_non_null(strstr(err.text, ": the file became shorter while it was read"));
         assert_int_equal(strncmp(err.text, "toy: backbone.", 14), 0);
         free(hash);

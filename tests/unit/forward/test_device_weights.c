@@ -59,7 +59,7 @@ static struct subject begin(const char *folder, const struct ko_kernels *k)
 static void load_host(struct subject *s)
 {
     struct ko_error err = {0};
-    if (ko_model_load(s->model, s->cp, 0, 1, s->floats, s->hash, &err)) {
+    if (ko_model_load(s->model, s->cp, &(struct ko_load_part){0, 1, 2}, s->floats, s->hash, &err)) {
         fail_msg("%s", err.text);
     }
 }
@@ -98,7 +98,7 @@ static void weights_in_far_memory_equal_those_of_the_host(void **state)
         const struct ko_model *model = s.model;
         size_t stored = 0;
         load_host(&s);
-        assert_int_equal(ko_device_weights_load(&s.far, s.cp, s.far_hash, &err), KO_OK);
+        assert_int_equal(ko_device_weights_load(&s.far, s.cp, 2, s.far_hash, &err), KO_OK);
         assert_memory_equal(s.hash, s.far_hash, model->n_weights * sizeof *s.hash);
         assert_int_equal(s.far.arena.type, KO_ELEMENT_F32);
         assert_true(test_far_has(s.far.arena.values, model->value_floats * sizeof(float)));
@@ -125,7 +125,7 @@ static void bfloat16_stays_what_is_in_the_file(void **state)
     (void)state;
     struct ko_error err = {0};
     struct subject s = begin(DEMO("gpt2-facts"), &test_far_narrow);
-    assert_int_equal(ko_device_weights_load(&s.far, s.cp, s.far_hash, &err), KO_OK);
+    assert_int_equal(ko_device_weights_load(&s.far, s.cp, 2, s.far_hash, &err), KO_OK);
     assert_int_equal(s.far.arena.type, KO_ELEMENT_BF16);
     for (size_t w = 0; w < s.model->n_weights; w++) {
         const struct ko_weight *weight = &s.model->weights[w];
@@ -168,7 +168,8 @@ static void split_weights_are_where_products_read_them(void **state)
         load_host(&s);
         ko_model_parts(model, 3, begins);
         for (int32_t p = 0; p < 3; p++) {
-            assert_int_equal(ko_device_weights_load_part(&s.far, s.cp, p, 3, s.far_hash, &err),
+            assert_int_equal(ko_device_weights_load_part(
+                                 &s.far, s.cp, &(struct ko_load_part){p, 3, 2}, s.far_hash, &err),
                              KO_OK);
         }
         assert_int_equal(s.far.arena.type, KO_ELEMENT_BF16X2);
@@ -275,7 +276,8 @@ static void parts_are_runs_that_make_the_whole(void **state)
             assert_true(first[p] <= first[p + 1] && first[p] % 16 == 0);
             assert_true(first[p + 1] - first[p] <=
                         model->matrix_elements / (size_t)n + largest + 16);
-            assert_int_equal(ko_device_weights_load_part(&s.far, s.cp, p, n, s.far_hash, &err),
+            assert_int_equal(ko_device_weights_load_part(
+                                 &s.far, s.cp, &(struct ko_load_part){p, n, 2}, s.far_hash, &err),
                              KO_OK);
             /* Far memory begins as NaN. */
             for (size_t i = first[p + 1]; i < model->matrix_elements; i++) {
@@ -330,7 +332,7 @@ static void values_that_are_not_finite_are_named_as_on_the_host(void **state)
         s = begin(folder, &test_far);
         for (int again = 0; again < 2; again++) { /* the count begins anew */
             struct ko_error err = {0};
-            assert_int_equal(ko_device_weights_load(&s.far, s.cp, s.far_hash, &err), KO_E_INPUT);
+            assert_int_equal(ko_device_weights_load(&s.far, s.cp, 2, s.far_hash, &err), KO_E_INPUT);
             assert_string_equal(err.text, rows[i].text);
         }
         end(&s);

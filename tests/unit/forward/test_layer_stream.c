@@ -69,8 +69,9 @@ static void load(struct subject *s)
 {
     struct ko_error err = {0};
     if (ko_device_weights_new(s->model, s->k, s->be, KO_FLOAT32, &s->resident, &err) ||
-        ko_device_weights_load(&s->resident, s->cp, s->hash, &err) ||
-        ko_streamed_weights_load(s->streamed, s->cp, 0, 1, s->streamed_hash, &err)) {
+        ko_device_weights_load(&s->resident, s->cp, 2, s->hash, &err) ||
+        ko_streamed_weights_load(s->streamed, s->cp, &(struct ko_load_part){0, 1, 2},
+                                 s->streamed_hash, &err)) {
         fail_msg("%s", err.text);
     }
 }

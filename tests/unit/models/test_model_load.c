@@ -45,16 +45,22 @@ static struct loaded opened(const char *folder)
     return m;
 }
 
-static struct loaded loaded(const char *folder, int32_t n_parts)
+static struct loaded loaded_by(const char *folder, int32_t n_parts, int n_threads)
 {
     struct ko_error err = {0};
     struct loaded m = opened(folder);
     for (int32_t part = 0; part < n_parts; part++) {
-        if (ko_model_load(m.model, m.cp, part, n_parts, m.arena, m.hash, &err)) {
+        const struct ko_load_part which = {part, n_parts, n_threads};
+        if (ko_model_load(m.model, m.cp, &which, m.arena, m.hash, &err)) {
             fail_msg("%s", err.text);
         }
     }
     return m;
+}
+
+static struct loaded loaded(const char *folder, int32_t n_parts)
+{
+    return loaded_by(folder, n_parts, 1);
 }
 
 static void unload(struct loaded *m)
@@ -82,6 +88,23 @@ static void loading_in_parts_equals_loading_in_one(void **state)
     }
 }
 
+static void any_number_of_threads_loads_the_same(void **state)
+{
+    static const char *const folders[] = {MAMBA, GPT2, MAMBA_FACTS, MAMBA2, LLAMA};
+    static const int threads[] = {0, 2, 5, 100};
+    (void)state;
+    for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++) {
+        struct loaded one = loaded_by(folders[f], 1, 1);
+        for (size_t t = 0; t < 4; t++) {
+            struct loaded many = loaded_by(folders[f], 2, threads[t]);
+            assert_memory_equal(one.arena, many.arena, ko_model_floats(one.model) * sizeof(float));
+            assert_memory_equal(one.hash, many.hash, one.model->n_weights * sizeof(uint64_t));
+            unload(&many);
+        }
+        unload(&one);
+    }
+}
+
 static void a_weight_is_in_one_part_and_parts_are_about_equal(void **state)
 {
     enum { N_PARTS = 3 };
@@ -95,7 +118,9 @@ static void a_weight_is_in_one_part_and_parts_are_about_equal(void **state)
     assert_non_null(seen);
     for (int32_t part = 0; part < N_PARTS; part++) {
         memset(hash, 0, m.model->n_weights * sizeof *hash);
-        assert_int_equal(ko_model_load(m.model, m.cp, part, N_PARTS, m.arena, hash, &err), KO_OK);
+        assert_int_equal(ko_model_load(m.model, m.cp, &(struct ko_load_part){part, N_PARTS, 2},
+                                       m.arena, hash, &err),
+                         KO_OK);
         for (size_t w = 0; w < m.model->n_weights; w++) {
             seen[w] += hash[w] != 0;
             floats[part] += hash[w] ? m.model->weights[w].n : 0;
@@ -214,7 +239,9 @@ static void values_that_are_not_finite_are_refused_with_their_place(void **state
         free(path);
 
         struct loaded m = opened(folder);
-        assert_int_equal(ko_model_load(m.model, m.cp, 0, 1, m.arena, m.hash, &err), KO_E_INPUT);
+        assert_int_equal(
+            ko_model_load(m.model, m.cp, &(struct ko_load_part){0, 1, 2}, m.arena, m.hash, &err),
+            KO_E_INPUT);
         if (strcmp(err.text, rows[i].text) != 0) {
             fail_msg("row %zu: '%s' is not '%s'", i, err.text, rows[i].text);
         }
@@ -280,6 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loading_in_parts_equals_loading_in_one),
+        cmocka_unit_test(any_number_of_threads_loads_the_same),
         cmocka_unit_test(a_weight_is_in_one_part_and_parts_are_about_equal),
         cmocka_unit_test(weights_are_transformed_as_declared),
         cmocka_unit_test(decay_norms_agree_with_double_precision),
