@@ -91,6 +91,12 @@ KO_MUST_CHECK enum ko_code ko_cublas_check(const struct ko_backend *be, cublasSt
 KO_MUST_CHECK enum ko_code ko_cuda_launched(const struct ko_backend *be, const char *what,
                                             struct ko_error *err);
 
+/* Copies `bytes` bytes of pinned memory of the host to the device, in the stream's order. A kernel
+   reads them: a copy would wait for the copies of weights that stream (copier.c), of which up to
+   64 MiB are queued. Both addresses are multiples of 16. */
+KO_MUST_CHECK enum ko_code ko_cuda_fetch(struct ko_backend *be, void *to, const void *from,
+                                         size_t bytes, struct ko_error *err);
+
 /* Copies `bytes` bytes of the host to the device, in the stream's order. *device is valid until the
    next set_rows, or until the stage is full: then this waits and overwrites the stage. */
 KO_MUST_CHECK enum ko_code ko_cuda_put(struct ko_backend *be, const void *host, size_t bytes,

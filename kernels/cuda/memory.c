@@ -103,10 +103,7 @@ enum ko_code ko_cuda_put(struct ko_backend *be, const void *host, size_t bytes, 
     memcpy(stage->host + stage->used, host, bytes);
     *device = stage->device + stage->used;
     stage->used += padded;
-    return ko_cuda_check(be,
-                         cudaMemcpyAsync(*device, stage->host + (stage->used - padded), bytes,
-                                         cudaMemcpyHostToDevice, be->stream),
-                         "cudaMemcpyAsync", err);
+    return ko_cuda_fetch(be, *device, stage->host + (stage->used - padded), bytes, err);
 }
 
 /* ----------------------------------------------------------------------------------------------

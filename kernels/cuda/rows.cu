@@ -5,6 +5,31 @@
 
 enum { THREADS = 256 };
 
+// n blocks of 16 bytes, and the bytes of an incomplete one.
+static __global__ void fetch_bytes(uint4 *to, const uint4 *from, size_t n, int rest)
+{
+    const size_t k = (size_t)blockIdx.x * THREADS + threadIdx.x;
+    if (k < n) {
+        to[k] = from[k];
+    } else if (k == n) {
+        for (int b = 0; b < rest; b++) {
+            ((unsigned char *)(to + n))[b] = ((const unsigned char *)(from + n))[b];
+        }
+    }
+}
+
+enum ko_code ko_cuda_fetch(struct ko_backend *be, void *to, const void *from, size_t bytes,
+                           struct ko_error *err)
+{
+    const size_t n = bytes / 16;
+    if (bytes == 0) {
+        return KO_OK;
+    }
+    fetch_bytes<<<blocks_for(n + 1, THREADS), THREADS, 0, be->stream>>>(
+        (uint4 *)to, (const uint4 *)from, n, (int)(bytes % 16));
+    return ko_cuda_launched(be, "fetch", err);
+}
+
 enum ko_code ko_cuda_set_rows(struct ko_backend *be, const struct ko_rows *rows,
                               struct ko_error *err)
 {
@@ -30,10 +55,7 @@ enum ko_code ko_cuda_set_rows(struct ko_backend *be, const struct ko_rows *rows,
     }
     be->wave = rows;
     be->stage.used = 0;
-    return ko_cuda_check(be,
-                         cudaMemcpyAsync(be->table_memory, be->table_pinned, block.used,
-                                         cudaMemcpyHostToDevice, be->stream),
-                         "cudaMemcpyAsync", err);
+    return ko_cuda_fetch(be, be->table_memory, be->table_pinned, block.used, err);
 }
 
 // Number [row, k] of a table. In two parts, a row has its high parts first.
