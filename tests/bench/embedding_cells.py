@@ -6,8 +6,8 @@ the same cells in a batched PyTorch loop. Needs PyTorch alone.
     embedding_cells.py PROGRAM --tokenizer FILE --tiny --device cpu --precision float32
 
 Writes a checkpoint with random weights in bfloat16 and matrices of random numbers in float32 below --folder (default /dev/shm), runs
-`knockout run` on 5 routes, a window of 9 layers centred at every layer, with --few and with --prompts prompts, and prints one JSON line
-each. Then it computes --sample cells of each route again: full passes of whole batches, with the removed edges masked in the layers of
+`knockout run` on --routes (5; the time of a cell depends on how many positions its edges change), a window of 9 layers centred at every
+layer, with --few and with --prompts prompts, and prints one JSON line each. Then it computes --sample cells of each route again: full passes of whole batches, with the removed edges masked in the layers of
 the window. Exits with 1 if they differ by more than --bound.
 """
 import argparse
@@ -35,7 +35,7 @@ LLAMA = {"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32, "n
          "rope_theta": 10000.0, "tie_word_embeddings": False}
 TINY = dict(LLAMA, hidden_size=64, num_hidden_layers=12, num_attention_heads=4, head_dim=16, num_key_value_heads=4, intermediate_size=160,
             vocab_size=2400, max_position_embeddings=256)
-ROUTES = ["last<-image", "last<-question", "question<-image", "image<-image", "later<-image"]
+ROUTES = ["last<-image", "last<-question", "last<-last", "last<-first", "question<-image"]
 WINDOW = 9
 
 
@@ -82,7 +82,7 @@ def watch_memory(process, peak):
 def run(folder, n, a, config):
     """One run from files to cube; prints its line."""
     write_prompts(folder, n, a, config)
-    spec = {"models": [str(folder / "model")], "routes": ROUTES, "windows": {"sizes": [WINDOW], "starts": "all", "style": "centred"},
+    spec = {"models": [str(folder / "model")], "routes": a.routes, "windows": {"sizes": [WINDOW], "starts": "all", "style": "centred"},
             "prompts": {"file": str(folder / "prompts.jsonl"), "embeddings": str(folder / "prompts.safetensors")},
             "precision": a.precision, "backend": a.backend}
     (folder / "spec.yaml").write_text(json.dumps(spec))
@@ -97,7 +97,7 @@ def run(folder, n, a, config):
     seconds = time.time() - begin
     if process.returncode != 0:
         sys.exit(f"{words}: exit {process.returncode}\n{(folder / 'log').read_text()}")
-    cells = n * len(ROUTES) * config["num_hidden_layers"]
+    cells = n * len(a.routes) * config["num_hidden_layers"]
     print(json.dumps({"prompts": n, "cells": cells, "seconds": round(seconds, 2), "microseconds_a_cell": round(1e6 * seconds / cells, 1),
                       "peak_MiB": {k: round(v) for k, v in peak.items()}}), flush=True)
     for line in (folder / "log").read_text().splitlines():
@@ -149,7 +149,7 @@ class Model:
 
 def edges(route, rows):
     """[T, T] the removed edges."""
-    removed, named = torch.zeros(rows, rows, dtype=torch.bool), dict(spans(rows), last=[rows - 1, rows])
+    removed, named = torch.zeros(rows, rows, dtype=torch.bool), dict(spans(rows), last=[rows - 1, rows], first=[0, 1])
     target, source = route.split("<-")
     begin, end = named[source]
     if target == "later":
@@ -168,7 +168,7 @@ def compare(folder, a, config):
     torch.backends.cuda.matmul.allow_tf32 = a.precision == "tf32"
     model = Model(config, torch.bfloat16 if a.precision == "bfloat16" else torch.float32, device)
     generator = torch.Generator().manual_seed(5)
-    cells = [(f"p{k % 2}", route, int(torch.randint(n, (1,), generator=generator))) for route in ROUTES for k in range(a.sample)]
+    cells = [(f"p{k % 2}", route, int(torch.randint(n, (1,), generator=generator))) for route in a.routes for k in range(a.sample)]
     worst, effect, timed, n_timed = 0.0, 0.0, 0.0, 0
     for prompt in ("p0", "p1"):
         mine, rows = [cell for cell in cells if cell[0] == prompt], matrix(int(prompt[1:]), a, config)
@@ -199,6 +199,7 @@ def main():
     parser.add_argument("--prompts", type=int, default=100)
     parser.add_argument("--few", type=int, default=10)
     parser.add_argument("--rows", type=int)
+    parser.add_argument("--routes", type=lambda text: text.split(","), default=ROUTES, help="with commas; sources first, image, question, last")
     parser.add_argument("--precision", default="float32", choices=["float32", "bf16x3", "tf32", "bfloat16"])
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--threads", type=int, default=0)
