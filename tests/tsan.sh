@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tests/tsan.sh [BUILD]: the OpenMP backend and the compute thread under the thread sanitizer, in BUILD (default build/tsan): the
-# conformance suite, the unit tests of the instruction sets and of the forward pass, the ranks' test, and small runs of one and of three
-# ranks with two threads each. It takes clang with its OpenMP runtime (Debian: clang libomp-dev), whose tool Archer tells the sanitizer
+# conformance suite, the unit tests of the instruction sets, of loading and of the forward pass, the ranks' test, and small runs of one
+# and of three ranks with two threads each. It takes clang with its OpenMP runtime (Debian: clang libomp-dev), whose tool Archer tells the sanitizer
 # of the runtime's own synchronisation; nothing is suppressed. Without them it is skipped (exit 77), and says why.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,7 +15,7 @@ archer=$(find "$(dirname "$(readlink -f "$clang")")/../lib" -name 'libarcher.so*
 
 CC=$clang cmake --preset tsan -B "$build" -S . >/dev/null
 mapfile -t forward < <(cd tests/unit/forward && printf '%s\n' test_*.c | sed 's/^test_\(.*\)\.c$/unit.forward.\1/')
-cmake --build "$build" --target knockout conformance mpi.ranks unit.kernels.isa "${forward[@]}"
+cmake --build "$build" --target knockout conformance mpi.ranks unit.kernels.isa unit.base.crew unit.models.model_load "${forward[@]}"
 build=$(cd "$build" && pwd)
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/ko-tsan.XXXXXX")
@@ -28,7 +28,7 @@ grep -q "Archer detected OpenMP application with TSan" "$scratch/out" ||
     { echo "FAILED: the OpenMP runtime did not load $archer" >&2; exit 1; }
 
 failed=0
-ctest --test-dir "$build" --output-on-failure -R '^(conformance|unit\.kernels\.isa|unit\.forward\..*|mpi\.ranks\.n2)$' || failed=1
+ctest --test-dir "$build" --output-on-failure -R '^(conformance|unit\.kernels\.isa|unit\.base\.crew|unit\.models\.model_load|unit\.forward\..*|mpi\.ranks\.n2)$' || failed=1
 head -n 4 "$source/jobs/facts.jsonl" >"$scratch/facts.jsonl"
 cat >"$scratch/spec.yaml" <<YAML
 models: [$source/tests/data/variants/falcon-mamba-sharded, $source/tests/data/variants/mamba2-groups, $source/tests/data/variants/qwen2]

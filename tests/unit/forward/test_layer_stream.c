@@ -3,6 +3,7 @@
    change do to them. tests/support/far.h stands for a GPU. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -213,8 +214,8 @@ static void passes_may_end_anywhere(void **state)
 
 /* ---- A source that fails. */
 
-static int fails_at; /* call of the source; 0: never */
-static int calls;
+static atomic_int fails_at; /* call of the source; 0: never */
+static atomic_int calls;
 
 static enum ko_code read_zeros(const void *context, const struct ko_weight *matrix, size_t first,
                                size_t n, enum ko_element raw, void *to, struct ko_error *err)
@@ -222,7 +223,7 @@ static enum ko_code read_zeros(const void *context, const struct ko_weight *matr
     (void)context;
     (void)first;
     memset(to, 0, n * ko_element_bytes(raw));
-    return __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST) == fails_at
+    return atomic_fetch_add(&calls, 1) + 1 == atomic_load(&fails_at)
                ? ko_fail(err, KO_E_FAILED, "%s: cannot be read", matrix->tensor)
                : KO_OK;
 }
@@ -244,18 +245,19 @@ static void an_error_of_the_source_ends_the_pass_and_not_the_stream(void **state
     for (size_t k = 0; k < N_BACKENDS; k++) {
         struct subject s = begin(DEMO("llama-facts"), backends[k]);
         struct ko_error err = {0};
-        fails_at = calls = 0;
+        atomic_store(&fails_at, 0);
+        atomic_store(&calls, 0);
         assert_int_equal(ko_streamed_weights_fill(s.streamed, 1, &source, &err), KO_OK);
         for (int later = 1; later < 60; later += 7) {
             enum ko_code code = KO_OK;
-            __atomic_store_n(&calls, 0, __ATOMIC_SEQ_CST);
-            __atomic_store_n(&fails_at, later, __ATOMIC_SEQ_CST);
+            atomic_store(&calls, 0);
+            atomic_store(&fails_at, later);
             for (int32_t l = 0; code == KO_OK && l < 12 * s.model->shape.n_layers; l++) {
                 code = ko_layer_stream_enter(stream_of(&s), l % s.model->shape.n_layers, &err);
             }
             assert_int_equal(code, KO_E_FAILED);
             assert_non_null(strstr(err.text, ": cannot be read"));
-            __atomic_store_n(&fails_at, 0, __ATOMIC_SEQ_CST);
+            atomic_store(&fails_at, 0);
             assert_int_equal(ko_layer_stream_enter(stream_of(&s), 0, &err), KO_OK);
             ko_layer_stream_leave(stream_of(&s));
         }
