@@ -3,7 +3,6 @@
    meant. Numbers are in text_number.c. */
 #include "src/base/text.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +26,11 @@ static bool reserve_bytes(struct ko_text *text, size_t more)
     return true;
 }
 
-void ko_text_add(struct ko_text *text, const char *format, ...)
+void ko_text_add_list(struct ko_text *text, const char *format, va_list arguments)
 {
-    va_list arguments, again;
-    va_start(arguments, format);
+    va_list again;
     va_copy(again, arguments);
-    int n = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
+    const int n = vsnprintf(NULL, 0, format, arguments);
     if (n < 0) {
         text->failed = true;
     }
@@ -42,6 +39,14 @@ void ko_text_add(struct ko_text *text, const char *format, ...)
         text->n += (size_t)n;
     }
     va_end(again);
+}
+
+void ko_text_add(struct ko_text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    ko_text_add_list(text, format, arguments);
+    va_end(arguments);
 }
 
 void ko_text_add_bytes(struct ko_text *text, const void *bytes, size_t n)

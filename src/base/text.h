@@ -3,6 +3,7 @@
 #ifndef KO_BASE_TEXT_H
 #define KO_BASE_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,7 @@ struct ko_text {
     bool failed;
 };
 void ko_text_add(struct ko_text *text, const char *format, ...) KO_PRINTF(2, 3);
+void ko_text_add_list(struct ko_text *text, const char *format, va_list arguments) KO_PRINTF(2, 0);
 void ko_text_add_bytes(struct ko_text *text, const void *bytes, size_t n);
 /* Adds n bytes as text that is safe to print (src/base/printable.h). */
 void ko_text_add_printable(struct ko_text *text, const char *bytes, size_t n);

@@ -11,8 +11,6 @@
 #include "src/formats/json_out.h"
 #include "src/formats/table.h"
 
-enum { LABEL_WIDTH = 12 };
-
 /* One number of a shape, and its name in text and JSON. Zeros are left out. */
 struct size {
     const char *name;
@@ -64,11 +62,6 @@ static const char *piece_of(const struct ko_checkpoint_report *report, int32_t i
     return piece ? piece : "unknown to the tokenizer";
 }
 
-static void begin_line(struct ko_text *out, const char *label)
-{
-    ko_pad(out, label, LABEL_WIDTH, false);
-}
-
 /* The weights on a GPU in bf16x3. */
 static double split_bytes(const struct ko_model *model)
 {
@@ -76,21 +69,21 @@ static double split_bytes(const struct ko_model *model)
     return (double)matrices + (double)model->value_floats * sizeof(float);
 }
 
-/* A label and the sizes, `8 layers, 96 width`, folded. */
+/* The sizes, `8 layers, 96 width`, folded between them. */
 static void print_sizes(const struct size *sizes, size_t n, struct ko_text *out)
 {
-    int used = LABEL_WIDTH;
+    size_t used = KO_LABEL_WIDTH;
     char word[64];
-    begin_line(out, "shape");
+    ko_pad(out, "shape", KO_LABEL_WIDTH, false);
     for (size_t k = 0; k < n; k++) {
         const int width = snprintf(word, sizeof word, "%lld %s%s", (long long)sizes[k].value,
                                    sizes[k].name, k + 1 < n ? "," : "");
-        if (k > 0 && used + 1 + width > KO_SCREEN_WIDTH) {
-            ko_text_add(out, "\n%*s", LABEL_WIDTH, "");
-            used = LABEL_WIDTH;
+        if (k > 0 && used + 1 + (size_t)width > KO_SCREEN_WIDTH) {
+            ko_text_add(out, "\n%*s", KO_LABEL_WIDTH, "");
+            used = KO_LABEL_WIDTH;
         }
-        ko_text_add(out, "%s%s", used > LABEL_WIDTH ? " " : "", word);
-        used += width + (used > LABEL_WIDTH);
+        ko_text_add(out, "%s%s", used > KO_LABEL_WIDTH ? " " : "", word);
+        used += (size_t)width + (used > KO_LABEL_WIDTH);
     }
     ko_text_add(out, "\n");
 }
@@ -103,69 +96,64 @@ static void print_model(const struct ko_checkpoint_report *report, struct ko_tex
         return;
     }
     const size_t n = list_sizes(report->model, sizes);
-    begin_line(out, "family");
-    ko_text_add(out, "%s (%s)\n", report->model->family->name, report->model->family->title);
+    ko_label_line(out, "family", "%s (%s)", report->model->family->name,
+                  report->model->family->title);
     print_sizes(sizes, n, out);
     for (size_t k = 0; k < report->details.n; k++) {
-        begin_line(out, k == 0 ? "details" : "");
-        ko_text_add(out, "%s\n", report->details.item[k]);
+        ko_label_line(out, k == 0 ? "details" : "", "%s", report->details.item[k]);
     }
-    begin_line(out, "in memory");
-    ko_text_add(out, "%s of float32\n",
-                ko_bytes_human((double)ko_model_floats(report->model) * sizeof(float), text));
-    begin_line(out, "in bf16x3");
-    ko_text_add(out, "%s on a GPU; %.4g %% of the matrices exactly bfloat16 (two products)\n",
-                ko_bytes_human(split_bytes(report->model), text),
-                100 * ko_model_exact_share(report->model));
+    ko_label_line(out, "in memory", "%s of float32",
+                  ko_bytes_human((double)ko_model_floats(report->model) * sizeof(float), text));
+    ko_label_line(out, "in bf16x3",
+                  "%s on a GPU; %.4g %% of matrices exactly bfloat16 (two products)",
+                  ko_bytes_human(split_bytes(report->model), text),
+                  100 * ko_model_exact_share(report->model));
 }
 
 static void print_weights(const struct ko_checkpoint_report *report, struct ko_text *out)
 {
+    struct ko_text line = {0};
     size_t n = 0;
     char text[32];
     if (!report->checkpoint) {
         return;
     }
     (void)ko_checkpoint_tensors(report->checkpoint, &n);
-    begin_line(out, "tensors");
-    ko_text_add(out, "%zu, %s on disk:", n, ko_bytes_human(report->tensor_bytes, text));
+    ko_text_add(&line, "%zu, %s on disk:", n, ko_bytes_human(report->tensor_bytes, text));
     for (int d = 0; d < KO_N_DTYPES; d++) {
         if (report->n_tensors[d] > 0) {
-            ko_text_add(out, " %zu %s", report->n_tensors[d], ko_dtype_name((enum ko_dtype)d));
+            ko_text_add(&line, " %zu %s", report->n_tensors[d], ko_dtype_name((enum ko_dtype)d));
         }
     }
-    ko_text_add(out, "\n");
+    ko_label_text(out, "tensors", &line);
     const char *prefix = ko_checkpoint_stripped(report->checkpoint, &n);
     if (n > 0) {
-        begin_line(out, "names");
-        ko_text_add(out, "all begin with '%.*s', which is left out\n", (int)n, prefix);
+        ko_label_line(out, "names", "all begin with '%.*s', which is left out", (int)n, prefix);
     }
-    begin_line(out, "fingerprint");
-    ko_text_add(out, "%s\n", ko_checkpoint_fingerprint(report->checkpoint));
+    ko_label_line(out, "fingerprint", "%s", ko_checkpoint_fingerprint(report->checkpoint));
 }
 
 static void print_tokenizer(const struct ko_checkpoint_report *report, struct ko_text *out)
 {
+    struct ko_text line = {0};
     if (report->tokenizer) {
-        begin_line(out, "tokenizer");
-        ko_text_add(out, "%s, %d ids, %s\n", ko_tokenizer_kind(report->tokenizer),
-                    ko_tokenizer_n_ids(report->tokenizer),
-                    ko_tokenizer_fingerprint(report->tokenizer));
+        ko_label_line(out, "tokenizer", "%s, %d ids, %s", ko_tokenizer_kind(report->tokenizer),
+                      ko_tokenizer_n_ids(report->tokenizer),
+                      ko_tokenizer_fingerprint(report->tokenizer));
     }
-    begin_line(out, "BOS");
     if (report->model && report->model->shape.bos_id >= 0) {
-        ko_text_add(out, "config.json names %d (%s)", report->model->shape.bos_id,
+        ko_text_add(&line, "config.json names %d (%s)", report->model->shape.bos_id,
                     piece_of(report, report->model->shape.bos_id));
     } else {
-        ko_text_add(out, "config.json names none");
+        ko_text_add(&line, "config.json names none");
     }
     if (report->tokenizer && report->n_added_in_front > 0) {
-        ko_text_add(out, "; the tokenizer puts %d (%s) in front", report->added_id,
+        ko_text_add(&line, "; the tokenizer puts %d (%s) in front", report->added_id,
                     piece_of(report, report->added_id));
     } else if (report->tokenizer) {
-        ko_text_add(out, "; the tokenizer puts nothing in front");
+        ko_text_add(&line, "; the tokenizer puts nothing in front");
     }
-    ko_text_add(out, "\n");
+    ko_label_text(out, "BOS", &line);
 }
 
 /* The characters [begin, end) of text. */
@@ -222,8 +210,7 @@ static void print_problems(const struct ko_checkpoint_report *report, bool color
 static void print_notes(const struct ko_checkpoint_report *report, struct ko_text *out)
 {
     for (size_t k = 0; k < report->notes.n; k++) {
-        begin_line(out, "note");
-        ko_text_add(out, "%s\n", report->notes.item[k]);
+        ko_label_line(out, "note", "%s", report->notes.item[k]);
     }
 }
 

@@ -111,13 +111,16 @@ static void add_counts(struct ko_table *table, const struct ko_cell_counts *coun
 static void add_valueless(const struct report *report, struct ko_text *text)
 {
     const int64_t n = report->counts.total.valueless;
+    struct ko_text line = {0};
     char number[32];
     if (n > 0) {
-        ko_text_add(text,
-                    "\n%s cell%s flagged done and %s no value, as in a copy that was made while a "
-                    "run wrote the cube; --resume computes %s again\n",
+        ko_text_add(&line,
+                    "%s cell%s flagged done and %s no value, as in a copy that was made while a "
+                    "run wrote the cube; --resume computes %s again",
                     ko_grouped(n, number), n == 1 ? " is" : "s are", n == 1 ? "has" : "have",
                     n == 1 ? "it" : "them");
+        ko_text_add(text, "\n");
+        ko_fold_text(text, 0, &line);
     }
 }
 

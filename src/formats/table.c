@@ -18,6 +18,49 @@ void ko_pad(struct ko_text *out, const char *text, size_t width, bool right)
     }
 }
 
+/* Appends text as lines and frees it. The first line stands behind `used` columns. */
+static void fold_lines(struct ko_text *out, size_t used, size_t indent, struct ko_text *text)
+{
+    const char *at = ko_text_str(text);
+    for (bool first = true; *at; first = false) {
+        const size_t blanks = strspn(at, " "), n = strcspn(at + blanks, " ");
+        const size_t width = ko_display_width_of(at + blanks, n);
+        if (!first && used + blanks + width > KO_SCREEN_WIDTH) {
+            ko_text_add(out, "\n%*s", (int)indent, "");
+            used = indent + width;
+        } else {
+            ko_text_add_bytes(out, at, blanks);
+            used += blanks + width;
+        }
+        ko_text_add_bytes(out, at + blanks, n);
+        at += blanks + n;
+    }
+    ko_text_add(out, "\n");
+    out->failed = out->failed || text->failed;
+    ko_text_free(text);
+}
+
+void ko_fold_text(struct ko_text *out, size_t indent, struct ko_text *text)
+{
+    fold_lines(out, 0, indent, text);
+}
+
+void ko_label_text(struct ko_text *out, const char *label, struct ko_text *text)
+{
+    ko_pad(out, label, KO_LABEL_WIDTH, false);
+    fold_lines(out, KO_LABEL_WIDTH, KO_LABEL_WIDTH, text);
+}
+
+void ko_label_line(struct ko_text *out, const char *label, const char *format, ...)
+{
+    struct ko_text text = {0};
+    va_list args;
+    va_start(args, format);
+    ko_text_add_list(&text, format, args);
+    va_end(args);
+    ko_label_text(out, label, &text);
+}
+
 bool ko_color_wanted(const char *wanted, FILE *stream)
 {
     if (wanted && strcmp(wanted, "always") == 0) {
@@ -34,25 +77,15 @@ bool ko_color_wanted(const char *wanted, FILE *stream)
 
 void ko_table_add(struct ko_table *table, const char *format, ...)
 {
-    char buffer[256], *text = buffer;
+    struct ko_text text = {0};
     va_list args;
     va_start(args, format);
-    const int n = vsnprintf(buffer, sizeof buffer, format, args);
+    ko_text_add_list(&text, format, args);
     va_end(args);
-    if (n >= (int)sizeof buffer) {
-        text = malloc((size_t)n + 1);
-        if (text) {
-            va_start(args, format);
-            (void)vsnprintf(text, (size_t)n + 1, format, args);
-            va_end(args);
-        }
-    }
-    if (n < 0 || !text || ko_strings_add(&table->cell, text, NULL) != KO_OK) {
+    if (text.failed || ko_strings_add(&table->cell, ko_text_str(&text), NULL) != KO_OK) {
         table->failed = true;
     }
-    if (text != buffer) {
-        free(text);
-    }
+    ko_text_free(&text);
 }
 
 static size_t column_width(const struct ko_table *table, size_t column)

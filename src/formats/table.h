@@ -12,10 +12,22 @@
 #include "src/base/machine/terminal.h"
 #include "src/base/text.h"
 
-enum { KO_SCREEN_WIDTH = 100 }; /* columns at which long lines are wrapped */
+enum {
+    KO_SCREEN_WIDTH = 80, /* columns at which long lines are folded */
+    KO_LABEL_WIDTH = 12   /* columns of the labels of a report */
+};
 
 /* Appends text, padded with blanks to `width` columns: after it, or before it if `right`. */
 void ko_pad(struct ko_text *out, const char *text, size_t width, bool right);
+
+/* Append text in lines of at most KO_SCREEN_WIDTH columns, which end between words. A word that is
+   longer than a line stays whole. */
+/* A line of a report: a label in KO_LABEL_WIDTH columns, and the text behind it. */
+void ko_label_line(struct ko_text *out, const char *label, const char *format, ...) KO_PRINTF(3, 4);
+/* The same with a text that was gathered, which is freed. */
+void ko_label_text(struct ko_text *out, const char *label, struct ko_text *text);
+/* The text, which is freed. Lines after the first are indented by `indent` blanks. */
+void ko_fold_text(struct ko_text *out, size_t indent, struct ko_text *text);
 
 /* Whether to print colors on stream. wanted: auto (if stream is a color terminal and NO_COLOR is
    unset), always or never. */

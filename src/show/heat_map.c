@@ -13,7 +13,7 @@
 #include "src/show/curves_print.h"
 #include "src/show/layer_words.h"
 
-enum { CELL_WIDTH = 8, LAYERS_WIDTH = 8, MAP_WIDTH = 120 };
+enum { CELL_WIDTH = 8, LAYERS_WIDTH = 8 };
 
 struct reader {
     struct ko_cube_part part;
@@ -143,7 +143,7 @@ static void print_map(const struct reader *reader, const struct map *map)
 {
     const struct ko_cube_axes *axes = reader->part.axes;
     const int32_t n = n_sources(reader, map);
-    const int32_t columns = (MAP_WIDTH - 2 - LAYERS_WIDTH) / CELL_WIDTH;
+    const int32_t columns = (KO_SCREEN_WIDTH - 2 - LAYERS_WIDTH) / CELL_WIDTH;
     ko_text_add(reader->out, "\n%s  prompt %s  %s  %s  ", axes->model.item[map->model],
                 axes->heat_prompt.item[map->prompt], axes->heat_route.item[map->route],
                 axes->feature_class.item[map->class]);

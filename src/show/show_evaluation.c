@@ -139,8 +139,8 @@ static void csv_models(const struct ko_strings *model, const uint8_t *shown,
 static void print_models(const struct ko_strings *model, const uint8_t *shown,
                          const struct accuracy *accuracy, struct ko_text *out)
 {
-    static const char *const header[] = {"model",         "ranked first, %", "95 % interval",
-                                         "logprob, nats", "95 % interval",   "n"};
+    static const char *const header[] = {"model",   "first, %",      "95 % interval",
+                                         "logprob", "95 % interval", "n"};
     struct ko_table table = {.n_columns = sizeof header / sizeof header[0], .right = 0x3e};
     char count[32];
     for (size_t c = 0; c < table.n_columns; c++) {
@@ -156,6 +156,7 @@ static void print_models(const struct ko_strings *model, const uint8_t *shown,
         ko_table_add(&table, "%s", ko_grouped((int64_t)accuracy[m].hit.n, count));
     }
     ko_table_print(&table, 0, out);
+    ko_text_add(out, "(first: answers that are ranked first; logprob: the answer's, in nats)\n");
 }
 
 enum ko_code ko_show_evaluation(struct ko_cube_view *view, const struct ko_curve_filter *filter,

@@ -14,21 +14,24 @@
 static void add_head(const struct ko_strongest *strongest, const struct ko_curve_query *query,
                      struct ko_text *out)
 {
+    struct ko_text line = {0};
     char n[32], cells[32], tests[32];
     if (strongest->n < strongest->n_cells) {
-        ko_text_add(out, "the %s strongest of %s cells", ko_grouped((int64_t)strongest->n, n),
+        ko_text_add(&line, "the %s strongest of %s cells", ko_grouped((int64_t)strongest->n, n),
                     ko_grouped((int64_t)strongest->n_cells, cells));
     } else {
-        ko_text_add(out, "all %s cells", ko_grouped((int64_t)strongest->n, n));
+        ko_text_add(&line, "all %s cells", ko_grouped((int64_t)strongest->n, n));
     }
-    ko_text_add(out, " that pass the filters (windows of a curve), by |%s|\n",
+    ko_text_add(&line, " that pass the filters (windows of a curve), by |%s|",
                 ko_statistic_word(query->summary.statistic));
+    ko_fold_text(out, 0, &line);
     if (ko_curve_query_tests(query)) {
-        ko_text_add(out,
+        ko_text_add(&line,
                     "p: t-test over prompts that the mean is 0; p, Holm: corrected over all "
-                    "%s cells%s\n",
+                    "%s cells%s",
                     ko_grouped((int64_t)strongest->n_tests, tests),
                     strongest->n_tests < strongest->n_cells ? " that can be tested" : "");
+        ko_fold_text(out, 0, &line);
     }
 }
 

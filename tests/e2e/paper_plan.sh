@@ -57,6 +57,7 @@ plan paper/fig18 --assume-prompts 2
 plan paper/sharma --assume-prompts 2
 plan paper/fig16
 "$KNOCKOUT" plan "$KO_SOURCE_DIR/jobs/paper/all.yaml" --assume-prompts 672 >"$scratch/text"
+"$python" "$KO_SOURCE_DIR/tests/e2e/screen.py" --fits 80 <(tail -n +2 "$scratch/text") || fail "plan is too wide" # without the spec's path
 grep -q '^cells  *8,9[0-9,]* planned: 8,894,592 on routes, [0-9,]* in heatmaps$' "$scratch/text" || fail "plan does not say how many cells: $(cat "$scratch/text")"
 grep -Eq '^fig12 +8 +672 +2,709,504 +0 +1,618,176$' "$scratch/text" || fail "plan does not say what figure 12 adds: $(cat "$scratch/text")"
 

@@ -3,6 +3,7 @@
 OUT gets what stands on the screen at the end of each line. The width of every state of a redrawn line, and that percent never falls and
 is 100 at the end alone, are checked here; a sweep's percent has to move within its batches.
 screen.py --read FILE COLUMNS: the same checks of what was written to a file.
+screen.py --fits COLUMNS FILE...: no line of these files is wider.
 """
 import fcntl
 import os
@@ -70,6 +71,13 @@ def last_of_sweep(lines):
     return ends[-1] if ends else None
 
 
+if sys.argv[1] == "--fits":
+    for name in sys.argv[3:]:
+        with open(name, encoding="utf-8") as f:
+            for line in f.read().split("\n"):
+                if width(line) > int(sys.argv[2]):
+                    sys.exit(f"{name}: {width(line)} columns of {sys.argv[2]}: {line!r}")
+    sys.exit()
 if sys.argv[1] == "--read":
     with open(sys.argv[2], newline="") as f:
         _, steps = check(f.read(), int(sys.argv[3]))

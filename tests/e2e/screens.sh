@@ -42,3 +42,22 @@ grep -q '^.*/t.csv: [0-9.]* [KM]iB, a line a cell; next: pandas.read_csv' "$scra
     --set 'sweeps=[{}]' -o "$scratch/half.h5" --shard 1/1 --threads 1 2>/dev/null
 screen "$scratch/merge" 80 "$KNOCKOUT" merge "$scratch/half.shard-0001-of-0001.h5" -o "$scratch/half.h5" >/dev/null
 grep -q 'next: knockout show .*half.h5$' "$scratch/merge" || { cat "$scratch/merge"; fail "merge does not say what is next"; }
+
+echo "== no line of a report is wider than 80 columns"
+export OMP_NUM_THREADS=1 # each plan measures matrix products: no need for more here
+cd "$KO_SOURCE_DIR" # short paths
+bundled=(jobs/demo.yaml jobs/heads/demo.yaml jobs/hybrids/demo.yaml jobs/windows/{centred,from,listed,outside,until}.yaml)
+for spec in "${bundled[@]}"; do
+    "$KNOCKOUT" plan "$spec" >"$scratch/plan" || fail "plan $spec"
+    screen --fits 80 "$scratch/plan" || fail "plan $spec"
+done
+for model in jobs/models/*; do
+    "$KNOCKOUT" inspect "$model" --tokens "The city of Kabul" --answer Kabul >"$scratch/inspect" || fail "inspect $model"
+    screen --fits 80 "$scratch/inspect" || fail "inspect $model"
+done
+cd "$scratch"
+for command in "status long.h5" "show long.h5" "show long.evaluation.h5" "status long.evaluation.h5"; do
+    # shellcheck disable=SC2086
+    "$KNOCKOUT" $command >"$scratch/report" || fail "$command"
+    screen --fits 80 "$scratch/report" || fail "$command"
+done

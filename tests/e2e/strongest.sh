@@ -36,7 +36,7 @@ check --statistic median --feature head:each
 echo "== what people read"
 show --strongest 5 --route attention@last --feature head:each --window-size 1 >"$scratch/out" || fail "show"
 for words in 'the 5 strongest of 24 cells that pass the filters (windows of a curve), by |mean|' 'corrected over all 24 cells' 'p, Holm'; do
-    grep -qF -- "$words" "$scratch/out" || { cat "$scratch/out"; fail "'$words' is not said"; }
+    tr '\n' ' ' <"$scratch/out" | grep -F -- "$words" >/dev/null || { cat "$scratch/out"; fail "'$words' is not said"; }
 done
 [ "$(grep -c '  attention@last  head:' "$scratch/out")" -eq 5 ] || fail "not five heads"
 show --strongest 3 --json --minus-feature head:0 --route attention@last >"$scratch/out" || fail "show --json"

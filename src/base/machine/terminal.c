@@ -48,13 +48,18 @@ static size_t character_width(utf8proc_int32_t point)
     return width > 0 ? (size_t)width : 0;
 }
 
-size_t ko_display_width(const char *text)
+size_t ko_display_width_of(const char *text, size_t n)
 {
-    size_t width = 0, n = 0;
-    for (const char *at = text; *at; at += n) {
-        width += character_width(character_at(at, &n));
+    size_t width = 0, bytes = 0;
+    for (const char *at = text; at < text + n; at += bytes) {
+        width += character_width(character_at(at, &bytes));
     }
     return width;
+}
+
+size_t ko_display_width(const char *text)
+{
+    return ko_display_width_of(text, strlen(text));
 }
 
 void ko_display_add(struct ko_text *out, const char *text, size_t width)

@@ -19,6 +19,8 @@ size_t ko_terminal_width(FILE *stream);
 /* The columns of valid UTF-8 on a terminal: 0 for a combining mark, 2 for an East Asian wide
    character or emoji, otherwise 1 (Unicode's tables, from utf8proc). */
 size_t ko_display_width(const char *text);
+/* The same of the first n bytes, whole characters of a text that ends with NUL. */
+size_t ko_display_width_of(const char *text, size_t n);
 
 /* Appends as many whole characters of valid UTF-8 as fit into `width` columns. Each control
    character becomes a '?'. */

@@ -54,6 +54,29 @@ static void cells_longer_than_any_buffer_are_kept_whole(void **state)
     ko_text_free(&text);
 }
 
+static void long_lines_end_between_words(void **state)
+{
+    (void)state;
+    struct ko_text text = {0}, line = {0};
+    /* 12 + 68 columns, of more bytes: they fit. */
+    ko_label_line(&text, "label", "%s %s", "ĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠ",
+                  "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww");
+    ko_label_line(&text, "longer", "%s %s", "ĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠ",
+                  "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww");
+    ko_text_add(&line, "two  blanks, %080d end", 0);
+    ko_fold_text(&text, 4, &line);
+    assert_null(line.data);
+    assert_string_equal(
+        ko_text_str(&text),
+        "label       ĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠ wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww\n"
+        "longer      ĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠĠ\n"
+        "            wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww\n"
+        "two  blanks,\n"
+        "    00000000000000000000000000000000000000000000000000000000000000000000000000000000\n"
+        "    end\n");
+    ko_text_free(&text);
+}
+
 static void color_is_printed_where_it_is_wanted(void **state)
 {
     (void)state;
@@ -71,6 +94,7 @@ int main(void)
         cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
         cmocka_unit_test(lines_end_without_blanks),
         cmocka_unit_test(cells_longer_than_any_buffer_are_kept_whole),
+        cmocka_unit_test(long_lines_end_between_words),
         cmocka_unit_test(color_is_printed_where_it_is_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
