@@ -131,6 +131,7 @@ static bool same_dataset(const struct ko_cube_dataset *dataset, hid_t from, hid_
     } else if (memcmp(left, right, bytes) != 0) {
         fail_msg("dataset '%s' differs", dataset->name);
     }
+    assert_true(H5Aget_num_attrs(from) >= 0);
     assert_int_equal(H5Aget_num_attrs(from), H5Aget_num_attrs(to));
     for (int k = 0; k < ko_cube_n_axes(dataset) && !ko_cube_is_scale(dataset); k++) {
         hid_t scale = H5Dopen2(file, ko_cube_axis_name(dataset->axis[k]), H5P_DEFAULT);
@@ -147,6 +148,17 @@ static bool same_dataset(const struct ko_cube_dataset *dataset, hid_t from, hid_
     return chunked;
 }
 
+static int n_root_attributes(hid_t file)
+{
+    hid_t root = H5Gopen2(file, "/", H5P_DEFAULT); /* before HDF5 1.12 a file has no number */
+    const int n = H5Aget_num_attrs(root);
+
+    assert_true(n > 0);
+    H5Gclose(root);
+    return n;
+}
+
+/* The cubes here have pending cells, so that their copies have one attribute more. */
 static int compare(void)
 {
     hid_t from = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
@@ -154,7 +166,8 @@ static int compare(void)
     int n_chunked = 0;
 
     assert_true(from >= 0 && to >= 0);
-    assert_int_equal(H5Aget_num_attrs(from), H5Aget_num_attrs(to));
+    assert_true(H5Aexists(to, KO_CUBE_INCOMPLETE) > 0);
+    assert_int_equal(n_root_attributes(from) + 1, n_root_attributes(to));
     for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++) {
         const char *name = ko_cube_table[i].name;
         const bool there = H5Lexists(from, name, H5P_DEFAULT) > 0;
