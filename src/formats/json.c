@@ -55,18 +55,47 @@ static enum ko_code check_values(const struct source *source, struct ko_error *e
     return KO_OK;
 }
 
-/* The bytes with 'x' for every byte above 0x7f. free() it. NULL: out of memory. */
-static char *ascii_stand_in(const char *bytes, size_t n)
+/* The characters of a number that begins at `at`. *whole: whether it has only digits. */
+static size_t number_length(const char *bytes, size_t n, size_t at, bool *whole)
 {
-    char *ascii = malloc(n + 1);
-    if (!ascii) {
+    size_t end = at;
+    *whole = true;
+    while (end < n && strchr("+-.0123456789Ee", bytes[end])) {
+        *whole = *whole && (end == at || (bytes[end] >= '0' && bytes[end] <= '9'));
+        end++;
+    }
+    return end - at;
+}
+
+/* The text with the same length and structure that the strict pass reads: 'x' for every byte above
+   0x7f, and a point in whole numbers that may have more than 64 bits. free() it. NULL: out of
+   memory. */
+static char *strict_stand_in(const char *bytes, size_t n)
+{
+    enum { LONG_NUMBER = 19 }; /* digits; 64 bits hold all numbers of fewer */
+    bool in_string = false, whole = false;
+    char *text = malloc(n + 1);
+    if (!text) {
         return NULL;
     }
     for (size_t i = 0; i < n; i++) {
-        ascii[i] = (unsigned char)bytes[i] > 0x7f ? 'x' : bytes[i];
+        text[i] = (unsigned char)bytes[i] > 0x7f ? 'x' : bytes[i];
     }
-    ascii[n] = '\0';
-    return ascii;
+    text[n] = '\0';
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '\\' && in_string) {
+            i++;
+        } else if (text[i] == '"') {
+            in_string = !in_string;
+        } else if (!in_string && text[i] && strchr("-0123456789", text[i])) {
+            const size_t length = number_length(text, n, i, &whole), first = i + (text[i] == '-');
+            if (whole && length > LONG_NUMBER && text[first] != '0') {
+                text[first + 1] = '.';
+            }
+            i += length - 1;
+        }
+    }
+    return text;
 }
 
 /* Parses `text`, which has the source's length. Errors show the source. */
@@ -124,20 +153,22 @@ enum ko_code ko_json_parse(const char *bytes, size_t n, const char *where, json_
         return code;
     }
     /* json-c 0.18 in strict mode mistakes bytes above 0x7f in strings for control characters
-       (json-c issue 892). So the strict pass reads an ASCII stand-in. If that differs from the
-       text, a second pass reads the values; it is not strict but checks UTF-8. */
-    char *ascii = ascii_stand_in(bytes, n);
-    if (!ascii) {
+       (json-c issue 892), and from 0.17 on it refuses whole numbers beyond 64 bits there, such as
+       `model_max_length` in many tokenizer_config.json. So the strict pass reads a stand-in. If
+       that differs from the text, a second pass reads the values; it is not strict but checks
+       UTF-8, and gives the nearest number of 64 bits. */
+    char *stand_in = strict_stand_in(bytes, n);
+    if (!stand_in) {
         return out_of_memory(&source, err);
     }
-    const bool same = n == 0 || memcmp(ascii, bytes, n) == 0;
-    code = parse_pass(&source, ascii, JSON_TOKENER_STRICT, &value, err);
+    const bool same = n == 0 || memcmp(stand_in, bytes, n) == 0;
+    code = parse_pass(&source, stand_in, JSON_TOKENER_STRICT, &value, err);
     if (code == KO_OK && !same) {
         json_object_put(value);
         value = NULL;
         code = parse_pass(&source, bytes, JSON_TOKENER_VALIDATE_UTF8, &value, err);
     }
-    free(ascii);
+    free(stand_in);
     if (code == KO_OK) {
         code = ko_json_keys_check(bytes, n, where, value, err);
     }

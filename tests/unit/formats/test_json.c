@@ -49,6 +49,9 @@ static void what_is_not_json_is_refused_with_its_place(void **state)
         {"// no\n1", "t.json:1:1: "},
         {"\"\xFF\"", "t.json:1:2: "},
         {"'a'", "t.json:1:"},
+        {"[012345678901234567890]", "t.json:1:"},
+        {"[12345678901234567890x]", "t.json:1:22: "},
+        {"[1234567890-1234567890]", "t.json:1:"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
@@ -173,6 +176,31 @@ static void members_are_read(void **state)
     json_object_put(root);
 }
 
+/* json-c 0.16 and 0.18 differ here, so the test means most on a system with the newer one. */
+static void numbers_beyond_64_bits_are_the_nearest_ones(void **state)
+{
+    json_object *root =
+        parsed("{\"long\": 1000000000000000019884624838656, \"low\": [-9223372036854775809], "
+               "\"text\": \"\\\"1000000000000000019884624838656\", "
+               "\"most\": 18446744073709551615, \"least\": -9223372036854775808, "
+               "\"real\": 12345678901234567890123.5, \"power\": 12345678901234567890123e-3}");
+    struct ko_error err = {0};
+    int64_t whole = 0;
+    const char *text = NULL;
+    (void)state;
+    assert_true(json_object_get_uint64(ko_json_get(root, "long")) == UINT64_MAX);
+    assert_true(json_object_get_int64(json_object_array_get_idx(ko_json_get(root, "low"), 0)) ==
+                INT64_MIN);
+    assert_int_equal(ko_json_string(root, "text", &text, "w", &err), KO_OK);
+    assert_string_equal(text, "\"1000000000000000019884624838656");
+    assert_true(json_object_get_uint64(ko_json_get(root, "most")) == UINT64_MAX);
+    assert_int_equal(ko_json_int(root, "least", INT64_MIN, 0, &whole, "w", &err), KO_OK);
+    assert_true(whole == INT64_MIN);
+    assert_true(json_object_get_double(ko_json_get(root, "real")) == 12345678901234567890123.5);
+    assert_true(json_object_get_double(ko_json_get(root, "power")) == 12345678901234567890123e-3);
+    json_object_put(root);
+}
+
 static void members_of_a_wrong_type_are_refused(void **state)
 {
     json_object *root =
@@ -222,6 +250,7 @@ int main(void)
         cmocka_unit_test(depth_is_limited),
         cmocka_unit_test(absent_and_null_members_keep_the_default),
         cmocka_unit_test(members_are_read),
+        cmocka_unit_test(numbers_beyond_64_bits_are_the_nearest_ones),
         cmocka_unit_test(members_of_a_wrong_type_are_refused),
         cmocka_unit_test(an_unreadable_file_is_named),
     };
