@@ -52,9 +52,9 @@ trial() {
         ;;
     1 | 2)
         failures=$((failures + 1))
-        grep '^knockout: ' "$scratch/err" | grep -q "$(words "$kind")" || { cat "$scratch/err"; fail "$where: no word of the cause"; }
+        grep -a '^knockout: ' "$scratch/err" | grep -q "$(words "$kind")" || { cat "$scratch/err"; fail "$where: no word of the cause"; }
         # What is wrong with the input is wrong for all ranks; before ranks know each other none is named.
-        [ "$status" -eq 2 ] || grep '^knockout: ' "$scratch/err" | grep -q "rank [0-2]" || { cat "$scratch/err"; fail "$where: the rank is not named"; }
+        [ "$status" -eq 2 ] || grep -a '^knockout: ' "$scratch/err" | grep -q "rank [0-2]" || { cat "$scratch/err"; fail "$where: the rank is not named"; }
         ;;
     124 | 137) fail "$where: it hangs" ;;
     *) cat "$scratch/err"; fail "$where: exit $status" ;;
@@ -121,7 +121,7 @@ for share in 10 45 60 90 99; do
     status=0
     run "$KNOCKOUT" "$scratch/small/cube.h5" 2>"$scratch/err" || status=$?
     [ "$status" -eq 1 ] || { cat "$scratch/err"; fail "a disk of $share % of the need: exit $status, not 1"; }
-    grep '^knockout: ' "$scratch/err" | grep -q 'No space left on device' || { cat "$scratch/err"; fail "a full disk is not named"; }
+    grep -a '^knockout: ' "$scratch/err" | grep -q 'No space left on device' || { cat "$scratch/err"; fail "a full disk is not named"; }
     mount -o "remount,size=$((need * 2 + 4000000))" "$scratch/small"
     run "$KNOCKOUT" "$scratch/small/cube.h5" || fail "the run does not go on when there is room"
     cubes same "$scratch/whole.h5" "$scratch/small/cube.h5" >/dev/null || fail "after a full disk the cube is another one"

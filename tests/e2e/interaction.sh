@@ -59,7 +59,9 @@ with h5py.File(sys.argv[1]) as f:
     print(sum(np.isfinite(v).sum() for v in of.values()), "cells")
 for one, other in (("attention", "ssm"), ("ssm", "attention")):
     alone = np.isnan(of[one]) & np.isfinite(of[other])
-    assert np.array_equal(of["all"][alone], of[other][alone]), (one, other)
+    # Rows of other branches, which BLAS may round differently (docs/semantics.md, Rounding): 1.9e-6 at most was observed.
+    difference = np.abs(of["all"][alone] - of[other][alone]).max(initial=0)
+    assert difference <= 1e-5, (one, other, difference)
 PY
 done
 
