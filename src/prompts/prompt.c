@@ -22,6 +22,7 @@ struct reading {
     struct ko_encoding encoding;
     uint8_t *has_text; /* [encoding.n] not special and not white space alone; owned */
     size_t n_front;    /* special tokens before the text */
+    int32_t shift;     /* from a token here to its place in the prompt */
 };
 
 static void free_reading(struct reading *r)
@@ -123,8 +124,8 @@ static enum ko_code decide_bos(const struct ko_audit *audit, const struct readin
     return KO_OK;
 }
 
-static enum ko_code place_tokens(const struct ko_audit *audit, const struct reading *r,
-                                 struct ko_prompt *p, int32_t *shift, struct ko_error *err)
+static enum ko_code place_tokens(const struct ko_audit *audit, struct reading *r,
+                                 struct ko_prompt *p, struct ko_error *err)
 {
     size_t drop = 0;
     bool add = false;
@@ -146,7 +147,7 @@ static enum ko_code place_tokens(const struct ko_audit *audit, const struct read
     }
     p->n_tokens = (int32_t)n;
     p->n_special = (int32_t)(r->n_front - drop + add);
-    *shift = (int32_t)add - (int32_t)drop;
+    r->shift = (int32_t)add - (int32_t)drop;
     return KO_OK;
 }
 
@@ -162,7 +163,8 @@ static void place_positions(const struct ko_named_span *span, int32_t n_tokens,
     }
 }
 
-static enum ko_code place_spans(const struct ko_fact *fact, const struct reading *r, int32_t shift,
+/* A matrix has no characters, so all its spans are positions and nothing is read of r. */
+static enum ko_code place_spans(const struct ko_fact *fact, const struct reading *r,
                                 struct ko_prompt *p, struct ko_error *err)
 {
     p->span = ko_new(fact->n_spans, sizeof *p->span, err);
@@ -177,8 +179,8 @@ static enum ko_code place_spans(const struct ko_fact *fact, const struct reading
         } else {
             size_t begin = 0, end = 0;
             find_tokens(r, (size_t)s->char_begin, (size_t)s->char_end, &begin, &end);
-            to->begin = begin < end ? (int32_t)begin + shift : 0;
-            to->end = begin < end ? (int32_t)end + shift : 0;
+            to->begin = begin < end ? (int32_t)begin + r->shift : 0;
+            to->end = begin < end ? (int32_t)end + r->shift : 0;
         }
         to->name = ko_copy(s->name, err);
         if (!to->name) {
@@ -188,13 +190,12 @@ static enum ko_code place_spans(const struct ko_fact *fact, const struct reading
     return KO_OK;
 }
 
-/* Fills in everything but the id. The prompt gets the first reason that is found. */
+/* Fills in everything but id and spans. The prompt gets the first reason that is found. */
 static enum ko_code fill_prompt(const struct ko_audit *audit, const struct ko_fact *fact,
-                                const struct reading *r, struct ko_prompt *p, struct ko_error *err)
+                                struct reading *r, struct ko_prompt *p, struct ko_error *err)
 {
     size_t begin = 0, end = 0;
-    int32_t shift = 0;
-    enum ko_code code = place_tokens(audit, r, p, &shift, err);
+    enum ko_code code = place_tokens(audit, r, p, err);
     const char *text = r->text;
     size_t n = r->n_bytes;
     ko_utf8_strip(&text, &n);
@@ -215,10 +216,10 @@ static enum ko_code fill_prompt(const struct ko_audit *audit, const struct ko_fa
     if (code != KO_OK || p->reason) {
         return code;
     }
-    p->subject_begin = (int32_t)begin + shift;
-    p->subject_end = (int32_t)end + shift;
+    p->subject_begin = (int32_t)begin + r->shift;
+    p->subject_end = (int32_t)end + r->shift;
     memset(p->in_subject + p->subject_begin, 1, end - begin);
-    return place_spans(fact, r, shift, p, err);
+    return KO_OK;
 }
 
 bool ko_audit_equal(const struct ko_audit *a, const struct ko_audit *b)
@@ -242,6 +243,7 @@ enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact 
     if (code == KO_OK) {
         code = fact->embedded ? ko_prompt_fill_embedded(audit, fact, &p, err)
                               : fill_prompt(audit, fact, &r, &p, err);
+        code = code == KO_OK && !p.reason ? place_spans(fact, &r, &p, err) : code;
     } else if (code == KO_E_INPUT) {
         p.reason = KO_TEXT_REFUSED; /* not an error, so that the other prompts still run */
         code = KO_OK;

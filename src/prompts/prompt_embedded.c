@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Audits a prompt that is a matrix of embeddings: its rows and positions under a model, its spans,
-   and the scored tokens of its answer. */
+/* Audits a prompt that is a matrix of embeddings: its rows and positions under a model, and the
+   scored tokens of its answer. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,24 +80,6 @@ static enum ko_code take_rows(const struct ko_fact_embedded *e, struct ko_prompt
         }
         memcpy(p->turn, e->turn, n_turns * n * sizeof *p->turn);
         p->n_turns = e->n_turns;
-    }
-    return KO_OK;
-}
-
-static enum ko_code take_spans(const struct ko_fact *fact, struct ko_prompt *p,
-                               struct ko_error *err)
-{
-    p->span = ko_new(fact->n_spans, sizeof *p->span, err);
-    if (!p->span) {
-        return KO_E_MEMORY;
-    }
-    for (size_t i = 0; i < fact->n_spans; i++) {
-        const struct ko_named_span *s = &fact->span[i];
-        struct ko_token_span *to = &p->span[p->n_spans++];
-        *to = (struct ko_token_span){ko_copy(s->name, err), s->char_begin, s->char_end};
-        if (!to->name) {
-            return KO_E_MEMORY;
-        }
     }
     return KO_OK;
 }
@@ -200,8 +182,5 @@ enum ko_code ko_prompt_fill_embedded(const struct ko_audit *audit, const struct 
         return code;
     }
     p->reason = ko_prompt_check_limits(audit, p);
-    if (p->reason == KO_RUNNABLE) {
-        code = score_answers(audit, fact, p, err);
-    }
-    return code == KO_OK && p->reason == KO_RUNNABLE ? take_spans(fact, p, err) : code;
+    return p->reason == KO_RUNNABLE ? score_answers(audit, fact, p, err) : KO_OK;
 }
