@@ -38,19 +38,7 @@ done
 "$KNOCKOUT" plan "$scratch/first.yaml" | tr -s ' \n' '  ' | grep -q "two options have the same scored token" || fail "plan says nothing of equal options"
 
 echo "== the same bits on three ranks, in shards, after a stop"
-"$KO_LAUNCH" 240 3 "$KNOCKOUT" run "$scratch/knocked.yaml" -o "$scratch/n3.h5" --threads 1 --progress none --log-level warn
-cubes same "$scratch/knocked.h5" "$scratch/n3.h5"
-cubes same "$scratch/knocked.evaluation.h5" "$scratch/n3.evaluation.h5"
-for k in 1 2; do
-    run "$scratch/knocked.yaml" -o "$scratch/s.h5" --shard "$k/2" --evaluation "$scratch/knocked.evaluation.h5"
-done
-"$KNOCKOUT" merge "$scratch"/s.shard-*.h5 -o "$scratch/merged.h5"
-cubes same "$scratch/knocked.h5" "$scratch/merged.h5"
-cp "$scratch/knocked.h5" "$scratch/resumed.h5"
-cp "$scratch/knocked.evaluation.h5" "$scratch/resumed.evaluation.h5"
-cubes unfinish "$scratch/resumed.h5"
-run "$scratch/knocked.yaml" -o "$scratch/resumed.h5" --resume
-cubes same "$scratch/knocked.h5" "$scratch/resumed.h5"
+runs_alike knocked
 
 echo "== one right answer as a list, or as the only option: the bits of whole-answer"
 fact='"id": "a", "prompt": "The city of Seoul is known to everyone as the capital of", "subject": "Seoul"'

@@ -121,21 +121,9 @@ for other in others:
 PY
 
 echo "== the same bits on three ranks, in shards, after a stop"
-"$KO_LAUNCH" 240 3 "$KNOCKOUT" run "$scratch/knocked.yaml" -o "$scratch/n3.h5" --threads 1 --progress none --log-level warn
-cubes same "$scratch/knocked.h5" "$scratch/n3.h5"
-cubes same "$scratch/knocked.evaluation.h5" "$scratch/n3.evaluation.h5"
-for k in 1 2; do
-    run "$scratch/knocked.yaml" -o "$scratch/s.h5" --shard "$k/2" --evaluation "$scratch/knocked.evaluation.h5"
-done
-"$KNOCKOUT" merge "$scratch"/s.shard-*.h5 -o "$scratch/merged.h5"
-cubes same "$scratch/knocked.h5" "$scratch/merged.h5"
+runs_alike knocked
 "$KNOCKOUT" export "$scratch/knocked.h5" --compress -o "$scratch/copy.h5"
 cubes same "$scratch/knocked.h5" "$scratch/copy.h5"
-cp "$scratch/knocked.h5" "$scratch/resumed.h5"
-cp "$scratch/knocked.evaluation.h5" "$scratch/resumed.evaluation.h5"
-cubes unfinish "$scratch/resumed.h5"
-run "$scratch/knocked.yaml" -o "$scratch/resumed.h5" --resume
-cubes same "$scratch/knocked.h5" "$scratch/resumed.h5"
 
 echo "== reuse takes whole answers of the same rule, and one-token answers of any"
 spec more ", score: whole-answer, answer-rows: knocked"
