@@ -13,9 +13,9 @@ def export_embeddings(model: Any, prompts: Iterable[Tuple[Mapping[str, Any], Map
     """Writes PATH.safetensors, a matrix a prompt, and PATH.jsonl, a line a prompt, for `prompts: {file, embeddings}` of a spec.
 
     model: of transformers, with a part `language_model`. prompts: pairs of a record (id, target or target_ids, optionally prompt,
-    question, foil, relation, token_spans) and what the processor returned for one prompt. The matrix is what the language model takes after
-    the image features were merged, in dtype (None: the model's). Image tokens become the span `image`, the text of `question` behind them
-    the span `question` (needs the tokenizer). docs/embeddings.md has an example."""
+    question, foil, relation, targets, options, token_spans) and what the processor returned for one prompt. The matrix is what the
+    language model takes after the image features were merged, in dtype (None: the model's). Image tokens become the span `image`, the
+    text of `question` behind them the span `question` (needs the tokenizer). docs/embeddings.md has an example."""
     import torch
 
     pairs, header, at, taken = list(prompts), {}, 0, {}

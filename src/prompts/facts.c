@@ -224,10 +224,7 @@ void ko_facts_free(struct ko_facts *facts)
         free(fact->target);
         free(fact->foil);
         free(fact->relation);
-        for (size_t k = 0; k < fact->n_choices; k++) {
-            free(fact->choice[k].text);
-        }
-        free(fact->choice);
+        ko_fact_choices_free(fact);
         free(fact->targets);
         free(fact->options);
         for (size_t k = 0; k < fact->n_spans; k++) {

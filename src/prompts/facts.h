@@ -21,8 +21,11 @@ enum {
 
 /* One of several right answers, or an option. */
 struct ko_fact_choice {
-    char *text;   /* trimmed */
-    uint8_t kind; /* KO_CHOICE_RIGHT, KO_CHOICE_OPTION or both */
+    char *text;     /* trimmed; of a matrix as in the file, and for given ids their JSON list */
+    uint8_t kind;   /* KO_CHOICE_RIGHT, KO_CHOICE_OPTION or both */
+    bool is_target; /* it is the fact's `target` */
+    int32_t *id;    /* [n_ids] given tokens; n_ids 0: the text is tokenized; owned */
+    size_t n_ids;
 };
 
 /* A run of a named span. A span of several runs is in the list with each, in order. */
@@ -53,11 +56,11 @@ struct ko_fact {
     char *foil;     /* NULL where there is none */
     char *relation; /* NULL where there is none */
     /* The options in the order of the file, some of them right; without options the right answers,
-       the target first. 0: the target is the only answer. Texts differ. */
+       the target first. 0: the target is the only answer. No two are equal. */
     struct ko_fact_choice *choice;
     size_t n_choices;
-    /* The right answers and the options as JSON lists; NULL where there is one right answer, and
-       where there are no options. */
+    /* The right answers and the options as JSON lists of texts and of lists of ids; NULL where there
+       is one right answer, and where there are no options. */
     char *targets, *options;
     struct ko_named_span *span;
     size_t n_spans;
@@ -92,7 +95,7 @@ struct ko_facts {
      object}]}; only the first template is used.
    A JSON record with `embeddings`: true is a matrix (docs/embeddings.md): `target` or target_ids,
    optionally prompt (for people to read), id, relation, foil or foil_ids, token_spans,
-   position_ids.
+   position_ids; `targets` and `options`, in which an answer is a text or a list of token ids.
    Other columns are ignored. An object may span several lines; {"data": [...]} is read as its list.
    If no record has an id, the ids are the records' numbers, from 0. KO_E_INPUT "FILE:LINE: ..." for a
    missing key, a wrong type, a duplicate key, an empty list of answers or options, equal options, a
@@ -100,8 +103,6 @@ struct ko_facts {
    lines). Free with ko_facts_free. */
 KO_MUST_CHECK enum ko_code ko_facts_read(const char *file, struct ko_facts *out,
                                          struct ko_error *err);
-/* Whether choice k is the fact's target. */
-bool ko_fact_is_target(const struct ko_fact *fact, size_t k);
 void ko_facts_free(struct ko_facts *facts); /* leaves {0} */
 
 #endif

@@ -24,31 +24,46 @@ enum ko_code ko_fact_parse_list(const char *text, const char *key, const char *w
     return code == KO_OK ? KO_OK : ko_fail(err, code, "%s: %s", where, why.text);
 }
 
-/* An item of a list, trimmed; not NUL-terminated. */
+enum ko_code ko_fact_read_list(json_object *record, const char *key, json_object **out,
+                               const char *where, struct ko_error *err)
+{
+    json_object *value = key ? ko_json_get(record, key) : NULL;
+    if (json_object_is_type(value, json_type_string)) {
+        return ko_fact_parse_list(json_object_get_string(value), key, where, out, err);
+    }
+    *out = json_object_get(value);
+    return KO_OK;
+}
+
+/* An answer of a list. */
 struct item {
-    const char *text;
+    const char *text; /* [n] trimmed, of a matrix as it is; of ids their JSON; not NUL-terminated */
     size_t n;
+    json_object *ids; /* the list of ids; NULL: it is a text */
 };
 
-static struct item item_at(json_object *list, size_t k)
+static struct item take_ids(json_object *ids)
 {
-    json_object *value = json_object_array_get_idx(list, k);
-    struct item item = {json_object_get_string(value), (size_t)json_object_get_string_len(value)};
-    ko_utf8_strip(&item.text, &item.n);
+    const char *text = json_object_to_json_string_ext(ids, JSON_C_TO_STRING_PLAIN);
+    return (struct item){text, strlen(text), ids};
+}
+
+static struct item take_text(const struct ko_fact *fact, const char *text, size_t n)
+{
+    struct item item = {text, n, NULL};
+    if (!fact->embedded) {
+        ko_utf8_strip(&item.text, &item.n);
+    }
     return item;
 }
 
-static bool is_text(const struct item *item, const char *text)
+static struct item item_at(const struct ko_fact *fact, json_object *list, size_t k)
 {
-    size_t n = strlen(text);
-    ko_utf8_strip(&text, &n);
-    return item->n == n && memcmp(item->text, text, n) == 0;
-}
-
-bool ko_fact_is_target(const struct ko_fact *fact, size_t k)
-{
-    const struct item item = {fact->choice[k].text, strlen(fact->choice[k].text)};
-    return is_text(&item, fact->target);
+    json_object *value = json_object_array_get_idx(list, k);
+    return json_object_is_type(value, json_type_array)
+               ? take_ids(value)
+               : take_text(fact, json_object_get_string(value),
+                           (size_t)json_object_get_string_len(value));
 }
 
 const char *ko_fact_first_target(json_object *targets)
@@ -63,28 +78,43 @@ const char *ko_fact_first_target(json_object *targets)
     return json_object_get_string(first);
 }
 
-static enum ko_code check_list(json_object *list, const char *key, const char *where,
-                               struct ko_error *err)
+static enum ko_code check_text(const struct item *item, size_t k, const char *key,
+                               const char *where, struct ko_error *err)
 {
+    if (item->n == 0 || memchr(item->text, '\0', item->n)) {
+        return ko_fail(err, KO_E_INPUT, "%s: %s: text %zu is empty or has a NUL character", where,
+                       key, k + 1);
+    }
+    if (item->n > KO_FACT_BYTES) {
+        return ko_fail(err, KO_E_INPUT, "%s: %s: a text of %zu bytes, at most %d are read", where,
+                       key, item->n, KO_FACT_BYTES);
+    }
+    return KO_OK;
+}
+
+static enum ko_code check_list(const struct ko_fact *fact, json_object *list, const char *key,
+                               const char *where, struct ko_error *err)
+{
+    const bool ids = fact->embedded != NULL;
     if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) == 0 ||
         json_object_array_length(list) > KO_FACT_CHOICES) {
-        return ko_fail(err, KO_E_INPUT, "%s: %s: expected a list of 1 to %d texts, got %.200s",
-                       where, key, KO_FACT_CHOICES, json_object_to_json_string(list));
+        return ko_fail(err, KO_E_INPUT, "%s: %s: expected a list of 1 to %d texts%s, got %.200s",
+                       where, key, KO_FACT_CHOICES, ids ? " or lists of token ids" : "",
+                       json_object_to_json_string(list));
     }
     for (size_t k = 0; k < json_object_array_length(list); k++) {
         json_object *value = json_object_array_get_idx(list, k);
+        if (ids && json_object_is_type(value, json_type_array)) {
+            continue; /* add_choice checks its numbers */
+        }
         if (!json_object_is_type(value, json_type_string)) {
-            return ko_fail(err, KO_E_INPUT, "%s: %s: expected a text, got %.200s", where, key,
-                           json_object_to_json_string(value));
+            return ko_fail(err, KO_E_INPUT, "%s: %s: expected a text%s, got %.200s", where, key,
+                           ids ? " or a list of token ids" : "", json_object_to_json_string(value));
         }
-        const struct item item = item_at(list, k);
-        if (item.n == 0 || memchr(item.text, '\0', item.n)) {
-            return ko_fail(err, KO_E_INPUT, "%s: %s: text %zu is empty or has a NUL character",
-                           where, key, k + 1);
-        }
-        if (item.n > KO_FACT_BYTES) {
-            return ko_fail(err, KO_E_INPUT, "%s: %s: a text of %zu bytes, at most %d are read",
-                           where, key, item.n, KO_FACT_BYTES);
+        const struct item item = item_at(fact, list, k);
+        const enum ko_code code = check_text(&item, k, key, where, err);
+        if (code != KO_OK) {
+            return code;
         }
     }
     return KO_OK;
@@ -93,8 +123,10 @@ static enum ko_code check_list(json_object *list, const char *key, const char *w
 static struct ko_fact_choice *find_choice(const struct ko_fact *fact, const struct item *item)
 {
     for (size_t k = 0; k < fact->n_choices; k++) {
-        if (is_text(item, fact->choice[k].text)) {
-            return &fact->choice[k];
+        struct ko_fact_choice *choice = &fact->choice[k];
+        if ((choice->n_ids > 0) == (item->ids != NULL) && strlen(choice->text) == item->n &&
+            memcmp(choice->text, item->text, item->n) == 0) {
+            return choice;
         }
     }
     return NULL;
@@ -102,15 +134,17 @@ static struct ko_fact_choice *find_choice(const struct ko_fact *fact, const stru
 
 /* `choice` has room. */
 static enum ko_code add_choice(struct ko_fact *fact, const struct item *item, uint8_t kind,
-                               struct ko_error *err)
+                               const char *key, const char *where, struct ko_error *err)
 {
-    char *text = ko_new(item->n + 1, 1, err);
-    if (!text) {
+    struct ko_fact_choice choice = {.text = ko_new(item->n + 1, 1, err), .kind = kind};
+    if (!choice.text) {
         return KO_E_MEMORY;
     }
-    memcpy(text, item->text, item->n);
-    fact->choice[fact->n_choices++] = (struct ko_fact_choice){text, kind};
-    return KO_OK;
+    memcpy(choice.text, item->text, item->n);
+    const enum ko_code code =
+        item->ids ? ko_fact_read_ids(item->ids, key, &choice.id, &choice.n_ids, where, err) : KO_OK;
+    fact->choice[fact->n_choices++] = choice;
+    return code;
 }
 
 static enum ko_code add_options(struct ko_fact *fact, json_object *options, const char *where,
@@ -118,39 +152,92 @@ static enum ko_code add_options(struct ko_fact *fact, json_object *options, cons
 {
     enum ko_code code = KO_OK;
     for (size_t k = 0; code == KO_OK && k < json_object_array_length(options); k++) {
-        const struct item item = item_at(options, k);
-        code = find_choice(fact, &item) ? ko_fail(err, KO_E_INPUT, "%s: option '%.*s' comes twice",
-                                                  where, (int)item.n, item.text)
-                                        : add_choice(fact, &item, KO_CHOICE_OPTION, err);
+        const struct item item = item_at(fact, options, k);
+        code = find_choice(fact, &item)
+                   ? ko_fail(err, KO_E_INPUT, "%s: option '%.*s' comes twice", where, (int)item.n,
+                             item.text)
+                   : add_choice(fact, &item, KO_CHOICE_OPTION, "options", where, err);
     }
     return code;
 }
 
 /* Marks a right answer. Without options it is added; a repeated one counts once. */
-static enum ko_code add_target(struct ko_fact *fact, const struct item *item, bool options,
-                               const char *where, struct ko_error *err)
+static enum ko_code add_right(struct ko_fact *fact, const struct item *item,
+                              const struct ko_fact_answers *answers, const char *where,
+                              struct ko_error *err)
 {
     struct ko_fact_choice *choice = find_choice(fact, item);
-    if (!choice && options) {
+    if (!choice && answers->options) {
         return ko_fail(err, KO_E_INPUT, "%s: the right answer '%.*s' is not among the options",
                        where, (int)item->n, item->text);
     }
     if (!choice) {
-        return add_choice(fact, item, KO_CHOICE_RIGHT, err);
+        return add_choice(fact, item, KO_CHOICE_RIGHT, answers->key, where, err);
     }
     choice->kind |= KO_CHOICE_RIGHT;
     return KO_OK;
 }
 
-/* The texts of the choices of a kind as a JSON list. */
+/* The fact's target and then `targets`. */
+static enum ko_code add_all_right(struct ko_fact *fact, const struct ko_fact_answers *answers,
+                                  const char *where, struct ko_error *err)
+{
+    const size_t n = answers->targets ? json_object_array_length(answers->targets) : 0;
+    const struct item target = answers->target_ids
+                                   ? take_ids(answers->target_ids)
+                                   : take_text(fact, fact->target, strlen(fact->target));
+    enum ko_code code = KO_OK;
+    if (target.n > 0) {
+        code = add_right(fact, &target, answers, where, err);
+        struct ko_fact_choice *choice = code == KO_OK ? find_choice(fact, &target) : NULL;
+        if (choice) {
+            choice->is_target = true;
+        }
+    }
+    for (size_t k = 0; code == KO_OK && k < n; k++) {
+        const struct item item = item_at(fact, answers->targets, k);
+        code = add_right(fact, &item, answers, where, err);
+    }
+    return code;
+}
+
+void ko_fact_choices_free(struct ko_fact *fact)
+{
+    for (size_t k = 0; k < fact->n_choices; k++) {
+        free(fact->choice[k].text);
+        free(fact->choice[k].id);
+    }
+    free(fact->choice);
+    fact->choice = NULL;
+    fact->n_choices = 0;
+}
+
+/* A choice as JSON; NULL: there is no memory. */
+static json_object *write_choice(const struct ko_fact_choice *choice)
+{
+    json_object *ids = choice->n_ids > 0 ? json_object_new_array() : NULL;
+    for (size_t i = 0; ids && i < choice->n_ids; i++) {
+        json_object *id = json_object_new_int(choice->id[i]);
+        if (!id || json_object_array_add(ids, id) != 0) {
+            json_object_put(id);
+            json_object_put(ids);
+            ids = NULL;
+        }
+    }
+    return choice->n_ids > 0 ? ids : json_object_new_string(choice->text);
+}
+
+/* The choices of a kind as a JSON list. */
 static char *list_choices(const struct ko_fact *fact, uint8_t kind, struct ko_error *err)
 {
     char *text = NULL;
     json_object *list = json_object_new_array();
     for (size_t k = 0; list && k < fact->n_choices; k++) {
-        json_object *item =
-            (fact->choice[k].kind & kind) ? json_object_new_string(fact->choice[k].text) : NULL;
-        if ((fact->choice[k].kind & kind) && (!item || json_object_array_add(list, item) != 0)) {
+        if (!(fact->choice[k].kind & kind)) {
+            continue;
+        }
+        json_object *item = write_choice(&fact->choice[k]);
+        if (!item || json_object_array_add(list, item) != 0) {
             json_object_put(item);
             json_object_put(list);
             list = NULL;
@@ -181,55 +268,49 @@ static enum ko_code write_lists(struct ko_fact *fact, bool options, struct ko_er
         return KO_E_MEMORY;
     }
     if (!fact->targets && !fact->options) { /* the target alone */
-        for (size_t k = 0; k < fact->n_choices; k++) {
-            free(fact->choice[k].text);
-        }
-        free(fact->choice);
-        fact->choice = NULL;
-        fact->n_choices = 0;
+        ko_fact_choices_free(fact);
     }
     return KO_OK;
 }
 
-enum ko_code ko_fact_set_choices(struct ko_facts *facts, json_object *targets, json_object *options,
-                                 const char *key, const char *where, struct ko_error *err)
+/* Whether the lists say nothing. PopQA has an empty list beside an answer of its own. */
+static bool have_no_lists(const struct ko_fact_answers *answers)
+{
+    const bool none =
+        !answers->targets || (strcmp(answers->key, "possible_answers") == 0 &&
+                              json_object_is_type(answers->targets, json_type_array) &&
+                              json_object_array_length(answers->targets) == 0);
+    return none && !answers->options;
+}
+
+enum ko_code ko_fact_set_choices(struct ko_facts *facts, const struct ko_fact_answers *answers,
+                                 const char *where, struct ko_error *err)
 {
     struct ko_fact *fact = &facts->fact[facts->n - 1];
     enum ko_code code = KO_OK;
-    /* PopQA has such lists beside an answer of its own. */
-    if (strcmp(key ? key : "", "possible_answers") == 0 &&
-        json_object_is_type(targets, json_type_array) && json_object_array_length(targets) == 0) {
-        targets = NULL;
-    }
-    if (!targets && !options) {
+    if (have_no_lists(answers)) {
         return KO_OK;
     }
-    if (targets) {
-        code = check_list(targets, key, where, err);
+    if (answers->targets) {
+        code = check_list(fact, answers->targets, answers->key, where, err);
     }
-    if (code == KO_OK && options) {
-        code = check_list(options, "options", where, err);
+    if (code == KO_OK && answers->options) {
+        code = check_list(fact, answers->options, "options", where, err);
     }
     if (code != KO_OK) {
         return code;
     }
-    const size_t n_targets = targets ? json_object_array_length(targets) : 0;
-    fact->choice = ko_new(1 + n_targets + (options ? json_object_array_length(options) : 0),
-                          sizeof *fact->choice, err);
+    const size_t n_targets = answers->targets ? json_object_array_length(answers->targets) : 0;
+    const size_t n_options = answers->options ? json_object_array_length(answers->options) : 0;
+    fact->choice = ko_new(1 + n_targets + n_options, sizeof *fact->choice, err);
     if (!fact->choice) {
         return KO_E_MEMORY;
     }
-    if (options) {
-        code = add_options(fact, options, where, err);
+    if (answers->options) {
+        code = add_options(fact, answers->options, where, err);
     }
-    struct item target = {fact->target, strlen(fact->target)};
-    ko_utf8_strip(&target.text, &target.n);
-    if (code == KO_OK && target.n > 0) {
-        code = add_target(fact, &target, options != NULL, where, err);
+    if (code == KO_OK) {
+        code = add_all_right(fact, answers, where, err);
     }
-    for (size_t k = 0; code == KO_OK && k < n_targets; k++) {
-        const struct item item = item_at(targets, k);
-        code = add_target(fact, &item, options != NULL, where, err);
-    }
-    return code == KO_OK ? write_lists(fact, options != NULL, err) : code;
+    return code == KO_OK ? write_lists(fact, n_options > 0, err) : code;
 }

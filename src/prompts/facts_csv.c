@@ -215,8 +215,10 @@ static enum ko_code add_fact(struct ko_facts_reader *reader, const struct ko_str
         code = ko_facts_add(reader, value, line, err);
     }
     if (code == KO_OK) {
-        code = ko_fact_set_choices(reader->facts, list[KO_FACT_TARGETS], list[KO_FACT_OPTIONS],
-                                   places->targets, where, err);
+        const struct ko_fact_answers answers = {.targets = list[KO_FACT_TARGETS],
+                                                .options = list[KO_FACT_OPTIONS],
+                                                .key = places->targets};
+        code = ko_fact_set_choices(reader->facts, &answers, where, err);
     }
     for (size_t i = 0; i < KO_FACT_LISTS; i++) {
         json_object_put(list[i]);

@@ -36,23 +36,21 @@ static size_t length_of(json_object *list)
     return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 }
 
-/* A list of token ids; *n 0 if the key is absent. */
-static enum ko_code read_ids(json_object *record, const char *key, int32_t **out, size_t *n,
-                             const char *where, struct ko_error *err)
+enum ko_code ko_fact_read_ids(json_object *list, const char *key, int32_t **out, size_t *n,
+                              const char *where, struct ko_error *err)
 {
-    json_object *list = ko_json_get(record, key);
     const size_t length = length_of(list);
-    if (!list) {
-        return KO_OK;
-    }
-    *out = length <= KO_FACT_POSITIONS ? ko_new(length, sizeof **out, err) : NULL;
-    if (length > 0 && length <= KO_FACT_POSITIONS && !*out) {
+    const bool fits = length > 0 && length <= KO_FACT_POSITIONS;
+    int32_t *id = fits ? ko_new(length, sizeof *id, err) : NULL;
+    if (fits && !id) {
         return KO_E_MEMORY;
     }
-    if (length == 0 || !*out || !read_numbers(list, length, *out)) {
-        return ko_fail(err, KO_E_INPUT, "%s: %s: expected a list of 1 to %d token ids", where, key,
-                       KO_FACT_POSITIONS);
+    if (!fits || !read_numbers(list, length, id)) {
+        free(id);
+        return ko_fail(err, KO_E_INPUT, "%s: %s: expected a list of 1 to %d token ids, got %.200s",
+                       where, key, KO_FACT_POSITIONS, json_object_to_json_string(list));
     }
+    *out = id;
     *n = length;
     return KO_OK;
 }
@@ -93,11 +91,10 @@ static enum ko_code read_turns(json_object *record, struct ko_fact_embedded *out
     return KO_OK;
 }
 
-/* Checks that the record says nothing that needs a text, and has one answer. */
+/* Checks that the record says nothing that needs a text. */
 static enum ko_code check_record(json_object *record, const char *where, struct ko_error *err)
 {
     static const char *const of_texts[] = {"spans", "subject"};
-    static const char *const of_choices[] = {"targets", "options", "possible_answers"};
     if (!json_object_get_boolean(ko_json_get(record, "embeddings")) ||
         !json_object_is_type(ko_json_get(record, "embeddings"), json_type_boolean)) {
         return ko_fail(err, KO_E_INPUT,
@@ -112,25 +109,87 @@ static enum ko_code check_record(json_object *record, const char *where, struct 
                            where, of_texts[i]);
         }
     }
-    for (size_t i = 0; i < sizeof of_choices / sizeof of_choices[0]; i++) {
-        if (ko_json_get(record, of_choices[i])) {
-            return ko_fail(err, KO_E_INPUT,
-                           "%s: %s: a prompt of embeddings has one answer, name it in target or "
-                           "target_ids",
-                           where, of_choices[i]);
-        }
-    }
-    return KO_OK;
+    return ko_json_get(record, "possible_answers")
+               ? ko_fail(err, KO_E_INPUT,
+                         "%s: possible_answers: a prompt of embeddings has its right answers in "
+                         "targets",
+                         where)
+               : KO_OK;
 }
 
-/* The answer's or the foil's text; if there are ids alone, their list stands for it. */
-static enum ko_code read_answer(json_object *record, const char *key, const char *ids_key,
-                                const char **out, const char *where, struct ko_error *err)
+/* The answer's or the foil's text, and its ids; if there are ids alone, their list stands for it. */
+static enum ko_code read_answer(json_object *record, const char *key, json_object *ids,
+                                const char **text, const char *where, struct ko_error *err)
 {
-    const enum ko_code code = ko_fact_value(record, key, false, out, where, err);
-    if (code == KO_OK && !*out && ko_json_get(record, ids_key)) {
-        *out = json_object_to_json_string_ext(ko_json_get(record, ids_key), JSON_C_TO_STRING_PLAIN);
+    const enum ko_code code = ko_fact_value(record, key, false, text, where, err);
+    if (code == KO_OK && !*text && ids) {
+        *text = json_object_to_json_string_ext(ids, JSON_C_TO_STRING_PLAIN);
     }
+    return code;
+}
+
+/* The ids of the target. Where it is missing, the first of `targets` may be its ids. */
+static enum ko_code read_target_ids(json_object *record, struct ko_fact_answers *answers,
+                                    struct ko_fact_embedded *to, const char *where,
+                                    struct ko_error *err)
+{
+    const char *key = "target_ids";
+    json_object *ids = ko_json_get(record, key);
+    if (!ids && !ko_json_get(record, "target") && length_of(answers->targets) > 0) {
+        json_object *first = json_object_array_get_idx(answers->targets, 0);
+        ids = json_object_is_type(first, json_type_array) ? first : NULL;
+        key = answers->key;
+    }
+    answers->target_ids = ids;
+    return ids ? ko_fact_read_ids(ids, key, &to->target_id, &to->n_target_ids, where, err) : KO_OK;
+}
+
+/* Reads all answers. Lists are the caller's to put. The first of `targets` stands in place of a
+   missing target. */
+static enum ko_code read_answers(json_object *record, struct ko_fact_answers *answers,
+                                 struct ko_fact_embedded *to, const char *value[KO_FACT_COLUMNS],
+                                 const char *where, struct ko_error *err)
+{
+    json_object *foil_ids = ko_json_get(record, "foil_ids");
+    enum ko_code code = ko_fact_read_list(record, "targets", &answers->targets, where, err);
+    if (code == KO_OK) {
+        code = ko_fact_read_list(record, "options", &answers->options, where, err);
+    }
+    if (code == KO_OK) {
+        code = read_target_ids(record, answers, to, where, err);
+    }
+    if (code == KO_OK && foil_ids) {
+        code = ko_fact_read_ids(foil_ids, "foil_ids", &to->foil_id, &to->n_foil_ids, where, err);
+    }
+    if (code == KO_OK) {
+        code =
+            read_answer(record, "target", answers->target_ids, &value[KO_FACT_TARGET], where, err);
+    }
+    if (code == KO_OK) {
+        code = read_answer(record, "foil", foil_ids, &value[KO_FACT_FOIL], where, err);
+    }
+    if (code == KO_OK && !value[KO_FACT_TARGET]) {
+        value[KO_FACT_TARGET] = ko_fact_first_target(answers->targets);
+    }
+    if (code == KO_OK && !value[KO_FACT_TARGET]) {
+        code =
+            ko_fail(err, KO_E_INPUT, "%s: missing key 'target', 'target_ids' or 'targets'", where);
+    }
+    return code;
+}
+
+/* What is for people, and the id. */
+static enum ko_code read_texts(json_object *record, const char *value[KO_FACT_COLUMNS],
+                               const char *where, struct ko_error *err)
+{
+    enum ko_code code = ko_fact_value(record, "id", true, &value[KO_FACT_ID], where, err);
+    if (code == KO_OK) {
+        code = ko_fact_value(record, "prompt", false, &value[KO_FACT_TEXT], where, err);
+    }
+    if (code == KO_OK) {
+        code = ko_fact_value(record, "relation", false, &value[KO_FACT_RELATION], where, err);
+    }
+    value[KO_FACT_TEXT] = value[KO_FACT_TEXT] ? value[KO_FACT_TEXT] : "";
     return code;
 }
 
@@ -138,45 +197,30 @@ enum ko_code ko_facts_add_embedded(struct ko_facts_reader *reader, json_object *
                                    const char *where, struct ko_error *err)
 {
     const char *value[KO_FACT_COLUMNS] = {[KO_FACT_SUBJECT] = ""};
+    struct ko_fact_answers answers = {.key = "targets"};
     struct ko_fact_embedded *embedded = ko_new(1, sizeof *embedded, err);
     enum ko_code code = embedded ? check_record(record, where, err) : KO_E_MEMORY;
     if (code == KO_OK) {
-        code = ko_fact_value(record, "id", true, &value[KO_FACT_ID], where, err);
+        code = read_texts(record, value, where, err);
     }
     if (code == KO_OK) {
-        code = ko_fact_value(record, "prompt", false, &value[KO_FACT_TEXT], where, err);
-    }
-    if (code == KO_OK) {
-        code = ko_fact_value(record, "relation", false, &value[KO_FACT_RELATION], where, err);
-    }
-    if (code == KO_OK) {
-        code = read_ids(record, "target_ids", &embedded->target_id, &embedded->n_target_ids, where,
-                        err);
-    }
-    if (code == KO_OK) {
-        code = read_ids(record, "foil_ids", &embedded->foil_id, &embedded->n_foil_ids, where, err);
+        code = read_answers(record, &answers, embedded, value, where, err);
     }
     if (code == KO_OK) {
         code = read_turns(record, embedded, where, err);
     }
     if (code == KO_OK) {
-        code = read_answer(record, "target", "target_ids", &value[KO_FACT_TARGET], where, err);
-    }
-    if (code == KO_OK) {
-        code = read_answer(record, "foil", "foil_ids", &value[KO_FACT_FOIL], where, err);
-    }
-    if (code == KO_OK && !value[KO_FACT_TARGET]) {
-        code = ko_fail(err, KO_E_INPUT, "%s: missing key 'target', or 'target_ids'", where);
-    }
-    if (code == KO_OK) {
-        value[KO_FACT_TEXT] = value[KO_FACT_TEXT] ? value[KO_FACT_TEXT] : "";
         code = ko_facts_add(reader, value, line, err);
     }
     if (code != KO_OK) {
         ko_fact_embedded_free(embedded);
-        return code;
+    } else {
+        struct ko_fact *fact = &reader->facts->fact[reader->facts->n - 1];
+        fact->embedded = embedded;
+        code = ko_fact_set_choices(reader->facts, &answers, where, err);
+        code = code == KO_OK ? ko_fact_read_spans(fact, record, where, err) : code;
     }
-    struct ko_fact *fact = &reader->facts->fact[reader->facts->n - 1];
-    fact->embedded = embedded;
-    return ko_fact_read_spans(fact, record, where, err);
+    json_object_put(answers.targets);
+    json_object_put(answers.options);
+    return code;
 }

@@ -72,19 +72,6 @@ static enum ko_code read_values(json_object *record, const struct ko_strings *ke
     return KO_OK;
 }
 
-/* The list under a key, whose value may be its JSON text; *out NULL: there is none. The caller puts
-   it. */
-static enum ko_code read_list(json_object *record, const char *key, json_object **out,
-                              const char *where, struct ko_error *err)
-{
-    json_object *value = key ? ko_json_get(record, key) : NULL;
-    if (json_object_is_type(value, json_type_string)) {
-        return ko_fact_parse_list(json_object_get_string(value), key, where, out, err);
-    }
-    *out = json_object_get(value);
-    return KO_OK;
-}
-
 /* Adds the fact of a record with its answers and options. */
 static enum ko_code add_fact(struct ko_facts_reader *reader, json_object *record,
                              const struct ko_strings *keys, const struct ko_fact_layout *layout,
@@ -94,7 +81,7 @@ static enum ko_code add_fact(struct ko_facts_reader *reader, json_object *record
     json_object *list[KO_FACT_LISTS] = {NULL};
     enum ko_code code = KO_OK;
     for (size_t i = 0; code == KO_OK && i < KO_FACT_LISTS; i++) {
-        code = read_list(record, layout->list[i], &list[i], place->where, err);
+        code = ko_fact_read_list(record, layout->list[i], &list[i], place->where, err);
     }
     if (code == KO_OK) {
         code = read_values(record, keys, layout, ko_fact_first_target(list[KO_FACT_TARGETS]), value,
@@ -104,8 +91,10 @@ static enum ko_code add_fact(struct ko_facts_reader *reader, json_object *record
         code = ko_facts_add(reader, value, place->line, err);
     }
     if (code == KO_OK) {
-        code = ko_fact_set_choices(reader->facts, list[KO_FACT_TARGETS], list[KO_FACT_OPTIONS],
-                                   layout->list[KO_FACT_TARGETS], place->where, err);
+        const struct ko_fact_answers answers = {.targets = list[KO_FACT_TARGETS],
+                                                .options = list[KO_FACT_OPTIONS],
+                                                .key = layout->list[KO_FACT_TARGETS]};
+        code = ko_fact_set_choices(reader->facts, &answers, place->where, err);
     }
     for (size_t i = 0; i < KO_FACT_LISTS; i++) {
         json_object_put(list[i]);

@@ -46,14 +46,29 @@ KO_MUST_CHECK enum ko_code ko_facts_add_embedded(struct ko_facts_reader *reader,
                                                  json_object *record, int line, const char *where,
                                                  struct ko_error *err);
 void ko_fact_embedded_free(struct ko_fact_embedded *embedded);
+/* Copies a list of 1 to KO_FACT_POSITIONS token ids. The caller frees *out. */
+KO_MUST_CHECK enum ko_code ko_fact_read_ids(json_object *list, const char *key, int32_t **out,
+                                            size_t *n, const char *where, struct ko_error *err);
 /* Adds the spans of a record, in characters (`spans`) and in positions (`token_spans`). */
 KO_MUST_CHECK enum ko_code ko_fact_read_spans(struct ko_fact *fact, json_object *record,
                                               const char *where, struct ko_error *err);
-/* Sets the choices of the last fact from lists of texts; either may be NULL. A text in place of a
-   list is its JSON. key: the name of the right answers' key or column, for errors. */
-KO_MUST_CHECK enum ko_code ko_fact_set_choices(struct ko_facts *facts, json_object *targets,
-                                               json_object *options, const char *key,
+/* What a record says of its right answers and options. */
+struct ko_fact_answers {
+    json_object *targets, *options; /* lists of texts, of a matrix also of lists of ids; or NULL */
+    json_object *target_ids;        /* the ids of `target`; NULL: it is its text */
+    const char *key;                /* the name of the key or column of targets, for errors */
+};
+/* Sets the choices of the last fact. */
+KO_MUST_CHECK enum ko_code ko_fact_set_choices(struct ko_facts *facts,
+                                               const struct ko_fact_answers *answers,
                                                const char *where, struct ko_error *err);
+/* Frees them. */
+void ko_fact_choices_free(struct ko_fact *fact);
+/* The list under a key, whose value may be its JSON text; *out NULL: there is none. The caller puts
+   it. */
+KO_MUST_CHECK enum ko_code ko_fact_read_list(json_object *record, const char *key,
+                                             json_object **out, const char *where,
+                                             struct ko_error *err);
 /* The first text of a list of right answers, which stands in place of a missing target; "" where it
    has none, which ko_fact_set_choices refuses. NULL: there is no list. Borrowed from the list. */
 const char *ko_fact_first_target(json_object *targets);

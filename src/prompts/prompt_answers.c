@@ -8,10 +8,19 @@
 #include "src/base/memory.h"
 #include "src/prompts/prompt_place.h"
 
+/* Rows that fit behind the prompt's; negative: it has too many itself. */
+static int32_t room_behind(const struct ko_audit *audit, const struct ko_prompt *p)
+{
+    const int32_t most = audit->max_tokens;
+    const int32_t room =
+        (most > 0 && most < KO_PROMPT_TOKENS ? most : KO_PROMPT_TOKENS) - p->n_tokens;
+    const int32_t turns = most > 0 ? most - ko_prompt_turn(p, 0, p->n_tokens) : room;
+    return turns < room ? turns : room;
+}
+
 enum ko_reason ko_prompt_check_limits(const struct ko_audit *audit, const struct ko_prompt *p)
 {
-    if (p->n_tokens > KO_PROMPT_TOKENS ||
-        (audit->max_tokens > 0 && p->n_tokens > audit->max_tokens)) {
+    if (room_behind(audit, p) < 0) {
         return KO_PROMPT_TOO_LONG;
     }
     for (int32_t i = 0; i < p->n_tokens; i++) {
@@ -48,11 +57,8 @@ static enum ko_code append_tokens(struct ko_prompt *p, const int32_t *token, int
 
 /* Why an answer cannot be scored behind the prompt's tokens; KO_RUNNABLE: it can. */
 static enum ko_reason judge_answer(const struct ko_audit *audit, const struct ko_answer *answer,
-                                   int32_t n_tokens)
+                                   const struct ko_prompt *p)
 {
-    const int32_t room = audit->max_tokens > 0 && audit->max_tokens < KO_PROMPT_TOKENS
-                             ? audit->max_tokens
-                             : KO_PROMPT_TOKENS;
     if (answer->reason != KO_RUNNABLE || audit->score == KO_SCORE_RAW_FIRST_TOKEN) {
         return answer->reason;
     }
@@ -62,7 +68,7 @@ static enum ko_reason judge_answer(const struct ko_audit *audit, const struct ko
                 return KO_TOKEN_OUTSIDE_VOCABULARY;
             }
         }
-        return answer->n - 1 > room - n_tokens ? KO_ANSWER_TOO_LONG : KO_RUNNABLE;
+        return answer->n - 1 > room_behind(audit, p) ? KO_ANSWER_TOO_LONG : KO_RUNNABLE;
     }
     const bool blank = answer->n_blank > 0 && audit->score != KO_SCORE_FIRST_TEXT;
     return answer->text < 0 || blank ? KO_TARGET_BLANK : KO_RUNNABLE;
@@ -78,11 +84,12 @@ static const int32_t *scored_tokens(const struct ko_audit *audit, const struct k
     return whole || raw ? answer->token : &answer->text;
 }
 
-enum ko_code ko_prompt_place_answer(const struct ko_audit *audit, const struct ko_answer *answer,
-                                    struct ko_prompt *p, struct ko_error *err)
+/* Sets the answer's scored tokens, or the reason why there is no such token. */
+static enum ko_code place_answer(const struct ko_audit *audit, const struct ko_answer *answer,
+                                 struct ko_prompt *p, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    p->reason = judge_answer(audit, answer, p->n_tokens);
+    p->reason = judge_answer(audit, answer, p);
     if (p->reason != KO_RUNNABLE) {
         return KO_OK;
     }
@@ -111,7 +118,7 @@ static bool is_scored(const struct ko_audit *audit, const struct ko_answer *answ
                       const struct ko_answer *target, const struct ko_prompt *p)
 {
     int32_t n = 0;
-    if (judge_answer(audit, answer, p->n_tokens) != KO_RUNNABLE ||
+    if (judge_answer(audit, answer, p) != KO_RUNNABLE ||
         (audit->score == KO_SCORE_FIRST_TEXT && !ko_answer_has_same_blanks(answer, target))) {
         return false;
     }
@@ -157,14 +164,27 @@ static size_t choose_target(const struct ko_audit *audit, const struct ko_fact *
     int32_t best_rank = -1;
     for (size_t k = 0; k < fact->n_choices; k++) {
         const bool right = fact->choice[k].kind & KO_CHOICE_RIGHT;
-        const bool runs = judge_answer(audit, &answer[k], p->n_tokens) == KO_RUNNABLE;
-        const int32_t rank = 2 * runs + ko_fact_is_target(fact, k);
+        const bool runs = judge_answer(audit, &answer[k], p) == KO_RUNNABLE;
+        const int32_t rank = 2 * runs + fact->choice[k].is_target;
         if (right && rank > best_rank) {
             best = k;
             best_rank = rank;
         }
     }
     return best;
+}
+
+/* The tokens of an answer: the given ones [n_ids], or those of the text. */
+static enum ko_code find_answer(const struct ko_audit *audit, const struct ko_encoded *encoded,
+                                const char *text, const int32_t *id, size_t n_ids,
+                                struct ko_answer *out, struct ko_error *err)
+{
+    if (n_ids > 0) {
+        return ko_answer_take(id, n_ids, out, err);
+    }
+    return encoded
+               ? ko_answer_find(audit->tokenizer, encoded->text, encoded->encoding, text, out, err)
+               : ko_answer_find_alone(audit->tokenizer, text, out, err);
 }
 
 static enum ko_code score_choices(const struct ko_audit *audit, const struct ko_fact *fact,
@@ -174,12 +194,13 @@ static enum ko_code score_choices(const struct ko_audit *audit, const struct ko_
     struct ko_answer *answer = ko_new(fact->n_choices, sizeof *answer, err);
     enum ko_code code = answer ? KO_OK : KO_E_MEMORY;
     for (size_t k = 0; code == KO_OK && k < fact->n_choices; k++) {
-        code = ko_answer_find(audit->tokenizer, encoded->text, encoded->encoding,
-                              fact->choice[k].text, &answer[k], err);
+        const struct ko_fact_choice *choice = &fact->choice[k];
+        code =
+            find_answer(audit, encoded, choice->text, choice->id, choice->n_ids, &answer[k], err);
     }
     if (code == KO_OK) {
         const size_t target = choose_target(audit, fact, answer, p);
-        code = ko_prompt_place_answer(audit, &answer[target], p, err);
+        code = place_answer(audit, &answer[target], p, err);
         if (code == KO_OK && p->reason == KO_RUNNABLE) {
             code = place_choices(audit, fact, answer, &answer[target], p, err);
         }
@@ -197,19 +218,20 @@ enum ko_code ko_prompt_place_answers(const struct ko_audit *audit, const struct 
                                      const struct ko_encoded *encoded, struct ko_prompt *p,
                                      struct ko_error *err)
 {
+    static const struct ko_fact_embedded no_ids = {0};
+    const struct ko_fact_embedded *ids = fact->embedded ? fact->embedded : &no_ids;
     struct ko_answer answer = {0}, foil = {0};
-    enum ko_code code = ko_answer_find(audit->tokenizer, encoded->text, encoded->encoding,
-                                       fact->target, &answer, err);
     if (fact->n_choices > 0) {
-        ko_answer_free(&answer);
-        return code == KO_OK ? score_choices(audit, fact, encoded, p, err) : code;
+        return score_choices(audit, fact, encoded, p, err);
     }
+    enum ko_code code =
+        find_answer(audit, encoded, fact->target, ids->target_id, ids->n_target_ids, &answer, err);
     if (code == KO_OK) {
-        code = ko_prompt_place_answer(audit, &answer, p, err);
+        code = place_answer(audit, &answer, p, err);
     }
     if (code == KO_OK && p->reason == KO_RUNNABLE) {
-        code = ko_answer_find(audit->tokenizer, encoded->text, encoded->encoding,
-                              fact->foil != NULL ? fact->foil : "", &foil, err);
+        code = find_answer(audit, encoded, fact->foil ? fact->foil : "", ids->foil_id,
+                           ids->n_foil_ids, &foil, err);
     }
     if (code == KO_OK && p->reason == KO_RUNNABLE) {
         p->foil_state = ko_foil_judge(audit->score, &answer, &foil, audit->vocabulary, &p->foil);

@@ -12,7 +12,8 @@ struct ko_encoded {
 };
 
 /* Sets target, rest, foil and choices of a prompt whose tokens are placed, and appends the blank
-   tokens of `first-text`; or sets the reason why it cannot be run. With choices there is no foil. */
+   tokens of `first-text`; or sets the reason why it cannot be run. With choices there is no foil.
+   encoded: NULL for a matrix, whose answers are tokens already or are tokenized alone. */
 KO_MUST_CHECK enum ko_code ko_prompt_place_answers(const struct ko_audit *audit,
                                                    const struct ko_fact *fact,
                                                    const struct ko_encoded *encoded,

@@ -7,10 +7,6 @@
 
 /* KO_RUNNABLE, or why the tokens of the prompt cannot be run. */
 enum ko_reason ko_prompt_check_limits(const struct ko_audit *audit, const struct ko_prompt *p);
-/* Sets the answer's scored tokens, or the reason why there is no such token. */
-KO_MUST_CHECK enum ko_code ko_prompt_place_answer(const struct ko_audit *audit,
-                                                  const struct ko_answer *answer,
-                                                  struct ko_prompt *p, struct ko_error *err);
 /* Fills in everything but id and spans of a prompt that is a matrix. */
 KO_MUST_CHECK enum ko_code ko_prompt_fill_embedded(const struct ko_audit *audit,
                                                    const struct ko_fact *fact, struct ko_prompt *p,

@@ -47,7 +47,7 @@ def write_lines(path, records):
 
 
 def write_spec(path, models, prompts, **keys):
-    spec = {"models": [str(m) for m in models], "prompts": prompts, "routes": ["last<-name", "later<-name", "mlp@name", "last<-each"],
+    spec = {"models": [m if isinstance(m, dict) else str(m) for m in models], "prompts": prompts, "routes": ["last<-name", "later<-name", "mlp@name", "last<-each"],
             "windows": {"sizes": [1, 3], "starts": "all"}, **keys}
     Path(path).write_text(json.dumps(spec))
     return path
@@ -207,10 +207,10 @@ def check_bad_input(records, matrices):
     refused(["three rows", "mrope_section"], {"position_ids": [list(range(n))] * 3})
     refused(["learned positions"], model=GPT2)
     refused(["spans: a prompt of embeddings has no characters"], {"spans": {"x": [0, 1]}})
-    refused(["targets: a prompt of embeddings has one answer"], {"targets": ["a", "b"]})
-    refused(["options: a prompt of embeddings has one answer"], {"options": ["a", "b"]})
+    refused(["bad.jsonl:1: options: expected a text or a list of token ids"], {"options": [7]})
+    refused(["bad.jsonl:1: the right answer", "is not among the options"], {"options": ["a", "b"]})
     refused(["embeddings: expected true, got false"], {"embeddings": False})
-    refused(["missing key 'target', or 'target_ids'"], record={"id": first, "embeddings": True})
+    refused(["missing key 'target', 'target_ids' or 'targets'"], record={"id": first, "embeddings": True})
     refused(["target_ids: expected a list of 1 to"], {"target_ids": []})
     long = 32769
     refused([f"has {long} rows, at most 32768"], tensors={first: ("F16", [long, 1], bytes(2 * long))})
@@ -226,4 +226,5 @@ def main():
     check_golden()
 
 
-main()
+if __name__ == "__main__":
+    main()

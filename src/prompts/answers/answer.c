@@ -103,6 +103,47 @@ enum ko_code ko_answer_find(struct ko_tokenizer *tokenizer, const char *text,
     return code;
 }
 
+enum ko_code ko_answer_find_alone(struct ko_tokenizer *tokenizer, const char *answer,
+                                  struct ko_answer *out, struct ko_error *err)
+{
+    struct ko_encoding encoding = {0};
+    struct ko_error why = {0};
+    size_t first = 0;
+    *out = (struct ko_answer){.reason = KO_TARGET_EMPTY};
+    if (!*answer) {
+        return KO_OK;
+    }
+    enum ko_code code = ko_prompt_encode(tokenizer, answer, strlen(answer), &encoding, &why);
+    if (code == KO_E_INPUT) {
+        out->reason = KO_TEXT_REFUSED;
+        return KO_OK;
+    }
+    if (code != KO_OK) {
+        return ko_fail(err, code, "%s", why.text);
+    }
+    while (first < encoding.n && encoding.special[first]) {
+        first++;
+    }
+    if (first < encoding.n) {
+        out->reason = KO_RUNNABLE;
+        code = take_tokens(&encoding, first, out, err);
+    }
+    ko_encoding_free(&encoding);
+    return code;
+}
+
+enum ko_code ko_answer_take(const int32_t *id, size_t n, struct ko_answer *out,
+                            struct ko_error *err)
+{
+    *out = (struct ko_answer){.reason = KO_RUNNABLE, .n = (int32_t)n, .text = id[0]};
+    out->token = ko_new(n, sizeof *out->token, err);
+    if (!out->token) {
+        return KO_E_MEMORY;
+    }
+    memcpy(out->token, id, n * sizeof *out->token);
+    return KO_OK;
+}
+
 void ko_answer_free(struct ko_answer *answer)
 {
     free(answer->token);

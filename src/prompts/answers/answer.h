@@ -81,6 +81,12 @@ struct ko_answer {
 KO_MUST_CHECK enum ko_code ko_answer_find(struct ko_tokenizer *tokenizer, const char *text,
                                           const struct ko_encoding *prompt, const char *answer,
                                           struct ko_answer *out, struct ko_error *err);
+/* The tokens of the answer as it is written, without special tokens in front. */
+KO_MUST_CHECK enum ko_code ko_answer_find_alone(struct ko_tokenizer *tokenizer, const char *answer,
+                                                struct ko_answer *out, struct ko_error *err);
+/* Given tokens [n], n > 0, of which the first counts as text. */
+KO_MUST_CHECK enum ko_code ko_answer_take(const int32_t *id, size_t n, struct ko_answer *out,
+                                          struct ko_error *err);
 void ko_answer_free(struct ko_answer *answer); /* leaves {0} */
 /* The first token, of white space or not: `raw-first-token` scores it. */
 int32_t ko_answer_first(const struct ko_answer *answer);

@@ -342,8 +342,6 @@ static const struct {
     {MATRIX("\"position_ids\": {\"0\": [1]}"), ":1: position_ids: expected one row, or three"},
     {MATRIX("\"position_ids\": []"), ":1: position_ids: expected one row, or three"},
     {MATRIX("\"position_ids\": [[0], 1, [0]]"), ":1: position_ids: row 1: expected 1 whole number"},
-    {MATRIX("\"targets\": [\"t\", \"u\"]"), ":1: targets: a prompt of embeddings has one answer"},
-    {MATRIX("\"options\": [\"t\", \"u\"]"), ":1: options: a prompt of embeddings has one answer"},
     {"case_id,prompt,subject\n", ":1: missing column 'target_true'"},
     {"prompt,subject,Answer\np,s,t\n",
      ":1: missing column 'target', rename 'Answer' if that is meant"},
