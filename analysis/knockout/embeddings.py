@@ -17,7 +17,6 @@ def export_embeddings(model: Any, prompts: Iterable[Tuple[Mapping[str, Any], Map
     language model takes after the image features were merged, in dtype (None: the model's). Image tokens become the span `image`, the
     text of `question` behind them the span `question` (needs the tokenizer). docs/embeddings.md has an example."""
     import torch
-
     pairs, header, at, taken = list(prompts), {}, 0, {}
     part = next(module for name, module in model.named_modules() if name.split(".")[-1] == "language_model")
     hook = part.register_forward_pre_hook(lambda module, args, kwargs: taken.update(kwargs), with_kwargs=True)
@@ -28,11 +27,12 @@ def export_embeddings(model: Any, prompts: Iterable[Tuple[Mapping[str, Any], Map
             for record, inputs in pairs:
                 taken.clear()
                 model(**inputs)
-                if len(taken.get("deepstack_visual_embeds") or ()) > 0:
-                    raise ValueError(f"prompt {record['id']!r}: the model adds image features to later layers, which no matrix brings")
-                matrix = taken["inputs_embeds"][0].detach().to("cpu", dtype or taken["inputs_embeds"].dtype).contiguous()
-                raw = matrix.view(torch.uint8).numpy().tobytes()
-                place = [at, at := at + data.write(raw)]
+                matrix, added = taken["inputs_embeds"][0], taken.get("deepstack_visual_embeds")
+                if added:  # DeepStack: [1 + layers, T, d], with what is added at the images' places behind the first layers
+                    matrix = torch.cat([matrix[None], matrix.new_zeros(len(added), *matrix.shape)])
+                    matrix[1:, taken["visual_pos_masks"][0]] = torch.stack(list(added)).to(matrix.dtype)
+                matrix = matrix.detach().to("cpu", dtype or matrix.dtype).contiguous()
+                place = [at, at := at + data.write(matrix.view(torch.uint8).numpy().tobytes())]
                 header[str(record["id"])] = {"dtype": NAMES[str(matrix.dtype)], "shape": list(matrix.shape), "data_offsets": place}
                 spans = _spans(model, inputs["input_ids"][0].tolist(), record.get("question"), tokenizer)
                 spans.update(record.get("token_spans", {}))

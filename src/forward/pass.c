@@ -136,6 +136,18 @@ static enum ko_code run_mixers(struct ko_engine *engine, const struct ko_row_set
     return gather_last(engine, set, out, err);
 }
 
+/* Behind the last sublayer of a layer: adds rows that prompts bring for it. */
+static enum ko_code leave_layer(const struct ko_pass *pass, int32_t layer, size_t next, int32_t n,
+                                struct ko_error *err)
+{
+    const struct ko_model *model = pass->model;
+    const struct ko_given_source *source = pass->source;
+    const bool ends = next == model->n_sublayers || model->sublayer[next].layer != layer;
+    return ends && source && layer < source->n_layers
+               ? source->add(source->self, pass, layer, n, err)
+               : KO_OK;
+}
+
 static enum ko_code run_sublayers(struct ko_engine *engine, const struct ko_row_set *set,
                                   const struct ko_stop *stop, float **x_last, struct ko_error *err)
 {
@@ -160,6 +172,9 @@ static enum ko_code run_sublayers(struct ko_engine *engine, const struct ko_row_
         }
         if (code == KO_OK) {
             code = ko_pass_finish_from(pass, i, &stream, &next, err);
+        }
+        if (code == KO_OK) {
+            code = leave_layer(pass, sublayer->layer, next, stream.n, err);
         }
     }
     ko_layer_stream_leave(pass->arena.stream);

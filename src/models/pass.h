@@ -26,10 +26,14 @@ struct ko_recorder {
     void *self;
 };
 
-/* Puts rows that are given, not looked up, into x after the embedding of the trunks. */
+/* Puts rows that are given, not looked up, into x after the embedding of the trunks, and adds others
+   to the first n rows of x behind each of the first n_layers layers; buffer 0 is free by then. */
 struct ko_given_source {
     enum ko_code (*put)(void *self, const struct ko_pass *pass, struct ko_error *err);
+    enum ko_code (*add)(void *self, const struct ko_pass *pass, int32_t layer, int32_t n,
+                        struct ko_error *err);
     void *self;
+    int32_t n_layers;
 };
 
 struct ko_pass {

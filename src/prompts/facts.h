@@ -17,6 +17,7 @@ enum {
     KO_FACT_SPAN_NAMES = 1 << 10, /* different span names in a file */
     KO_FACT_POSITIONS = 1 << 15,  /* the end of a span in positions: the most tokens of a prompt */
     KO_FACT_CHOICES = 1 << 8,     /* right answers and options of a prompt */
+    KO_FACT_ADDED = 1 << 6,       /* further matrices of a prompt that is one */
 };
 
 /* One of several right answers, or an option. */
@@ -42,9 +43,9 @@ struct ko_fact_embedded {
     /* [n_turns, n_positions] rotary positions: n_turns is 0 (none are given), 1 or 3; owned */
     int32_t *turn;
     int32_t n_turns, n_positions;
-    /* Of the matrix (ko_embeddings_attach): [n_rows, width], and the XXH3-128 of its bytes, "" if
-       they were not read. */
-    int32_t n_rows, width;
+    /* Of the matrix (ko_embeddings_attach): [n_rows, width], n_added further ones of this shape, and
+       the XXH3-128 of all their bytes, "" if they were not read. */
+    int32_t n_rows, width, n_added;
     char hash[33];
 };
 

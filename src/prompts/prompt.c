@@ -226,7 +226,7 @@ bool ko_audit_equal(const struct ko_audit *a, const struct ko_audit *b)
 {
     return a->score == b->score && a->bos == b->bos && a->bos_id == b->bos_id &&
            a->max_tokens == b->max_tokens && a->vocabulary == b->vocabulary &&
-           a->width == b->width && a->positions == b->positions &&
+           a->width == b->width && a->n_added == b->n_added && a->positions == b->positions &&
            strcmp(ko_tokenizer_fingerprint(a->tokenizer), ko_tokenizer_fingerprint(b->tokenizer)) ==
                0;
 }

@@ -55,6 +55,7 @@ struct ko_prompt {
        of the prompt; and the XXH3-128 of its bytes. 0 and "": every row is a token. */
     int32_t n_embedded;
     char hash[33];
+    int32_t n_added; /* further matrices: the k-th is added to these rows behind layer k */
     /* [n_turns, n_embedded] rotary positions, n_turns 1 or 3; owned. NULL (0): the rows' numbers. */
     int32_t *turn;
     int32_t n_turns;
@@ -156,6 +157,7 @@ struct ko_audit {
     int32_t max_tokens; /* positions of the model; 0: as many as KO_PROMPT_TOKENS */
     int32_t vocabulary; /* rows of the embedding */
     int32_t width;      /* of the residual stream: d_model */
+    int32_t n_added;    /* the most further matrices: layers before the last mixer's */
     enum ko_positions positions;
 };
 

@@ -32,6 +32,12 @@ static enum ko_code check_model(const struct ko_audit *audit, const struct ko_fa
                        "its matrix is %d numbers wide and the model %d, export it with this model",
                        e->width, audit->width);
     }
+    if (e->n_added > audit->n_added) {
+        return ko_fail(err, KO_E_INPUT,
+                       "its matrix has rows to add behind %d layers, and this model takes them "
+                       "behind %d at most, export it with this model",
+                       e->n_added, audit->n_added);
+    }
     if (audit->positions == KO_POSITIONS_LEARNED) {
         return ko_fail(err, KO_E_INPUT,
                        "is a matrix, and the model has learned positions, choose a model with "
@@ -71,6 +77,7 @@ static enum ko_code take_rows(const struct ko_fact_embedded *e, struct ko_prompt
         p->token[i] = -1;
     }
     p->n_tokens = p->n_embedded = e->n_rows;
+    p->n_added = e->n_added;
     memcpy(p->hash, e->hash, sizeof p->hash);
     if (n_turns > 0) {
         p->turn = ko_new(n_turns * n, sizeof *p->turn, err);

@@ -9,7 +9,7 @@
 /* The reason of a prompt that is a matrix has this added. Its last fields follow. Prompts of text keep
    the bytes that plans are hashed by. */
 enum { EMBEDDED_UNIT = 256 };
-enum { CHOICES_UNIT = 256 };
+enum { CHOICES_UNIT = 256, TURNS_UNIT = 4 };
 _Static_assert((int)KO_N_FOILS <= (int)CHOICES_UNIT, "both numbers fit into one");
 
 void ko_prompt_pack(const struct ko_prompt *p, struct ko_bytes *to)
@@ -43,7 +43,8 @@ void ko_prompt_pack(const struct ko_prompt *p, struct ko_bytes *to)
     if (p->n_embedded > 0) {
         ko_put_int(to, p->n_embedded);
         ko_put_string(to, p->hash);
-        ko_put_int(to, p->n_turns);
+        /* In one number, so that prompts without further matrices keep the bytes too. */
+        ko_put_int(to, p->n_turns + TURNS_UNIT * (int64_t)p->n_added);
         if (p->n_turns > 0) {
             ko_put_blob(to, p->turn, (size_t)p->n_turns * (size_t)p->n_embedded * sizeof *p->turn);
         }
@@ -120,12 +121,14 @@ static enum ko_code unpack_embedded(struct ko_bytes *from, struct ko_prompt *p,
 {
     const int64_t n = ko_get_int(from);
     char *hash = ko_get_string(from, err);
-    const int64_t n_turns = ko_get_int(from);
-    const bool fits = n > 0 && n <= p->n_tokens && n_turns >= 0 && n_turns <= 3 && hash &&
+    const int64_t numbers = ko_get_int(from), n_turns = numbers % TURNS_UNIT;
+    const bool fits = n > 0 && n <= p->n_tokens && numbers >= 0 &&
+                      numbers / TURNS_UNIT <= KO_FACT_ADDED && hash &&
                       strlen(hash) < sizeof p->hash;
     from->broken |= !fits;
     if (fits) {
         p->n_embedded = (int32_t)n;
+        p->n_added = (int32_t)(numbers / TURNS_UNIT);
         memcpy(p->hash, hash, strlen(hash) + 1);
     }
     free(hash);

@@ -110,6 +110,16 @@ static enum ko_positions positions_of(const struct ko_model *model)
     return model->rope[0].config.section[0] > 0 ? KO_POSITIONS_THREE : KO_POSITIONS_ROTARY;
 }
 
+/* The layers before that of the last mixer. Behind that one a pass has the last rows alone. */
+static int32_t layers_before_last_mixer(const struct ko_model *model)
+{
+    int32_t n = 0;
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        n = model->sublayer[i].kind->mixer ? model->sublayer[i].layer : n;
+    }
+    return n;
+}
+
 static struct ko_audit audit_of(const struct ko_inputs *inputs, int32_t m)
 {
     const struct ko_shape *shape = &inputs->model[m]->shape;
@@ -120,6 +130,7 @@ static struct ko_audit audit_of(const struct ko_inputs *inputs, int32_t m)
                              .max_tokens = shape->max_tokens,
                              .vocabulary = shape->vocabulary,
                              .width = shape->d_model,
+                             .n_added = layers_before_last_mixer(inputs->model[m]),
                              .positions = positions_of(inputs->model[m])};
 }
 

@@ -193,6 +193,11 @@ def check_bad_input(records, matrices):
     refused(["'one'", f"matrix is {width // 2} numbers wide and the model {width}"],
             tensors={first: (dtype, [rows, width // 2], raw[:rows * (width // 2) * number])})
     refused(["expected two: [tokens, width"], tensors={first: (dtype, [rows * width], raw)})
+    refused(["'one'", "rows to add behind 12 layers, and this model takes them behind 11 at most"],
+            tensors={first: (dtype, [13, rows, width], 13 * raw)})
+    refused(["matrix 'one': has rows to add behind 65 layers, at most 64 are read"], tensors={first: (dtype, [66, 1, 1], 66 * raw[:number])})
+    refused(["matrix 'one': number [", f"{2 * rows + 1}, 5] is nan"],
+            tensors={first: (dtype, [3, rows, width], 2 * raw + raw[:(width + 5) * number] + nan + raw[(width + 6) * number:])})
     refused(["matrix 'one': has the type I32", "store F32, F16 or BF16"], tensors={first: ("I32", [1, 1], bytes(4))})
     refused(["bad.jsonl:1", "prompt 'one'", "no file of embeddings has it"], tensors={"other": matrices[first]})
     refused(["bad.jsonl:1", "prompt 'one'", "the spec names no file"], embeddings=None)

@@ -1,10 +1,10 @@
 """Compare cells of prompts that are matrices of embeddings with the classes of transformers.
 
 Usage: compare_embeddings.py PROGRAM
-       compare_embeddings.py write FOLDER       the golden files of tests/data/embeddings
+       compare_embeddings.py write FOLDER [NAME...]       the golden files of tests/data/embeddings
 
-Makes tiny vision-language models with seeded random weights (LLaVA on Llama and on Mistral, Qwen2.5-VL, Qwen3-VL, in the layouts that
-save_pretrained writes, LLaVA's newer one too), exports prompts with knockout.export_embeddings, sweeps them with the program, and
+Makes tiny vision-language models with seeded random weights (LLaVA on Llama and on Mistral, Qwen2.5-VL, Qwen3-VL without DeepStack and
+with it, in the layouts that save_pretrained writes, LLaVA's newer one too), exports prompts with knockout.export_embeddings, sweeps them with the program, and
 computes every cell again: one pass of the class's language model in float64 with eager attention, whose 4-D mask lacks the removed edges
 in the layers of the window. Log-probabilities must agree to BOUND, ranks but for tokens closer than NEAR. Several right answers and
 options are compared too, each answer in a pass of its own with the embeddings of its tokens behind the matrix. Exits with 77 where torch
@@ -61,10 +61,10 @@ def make_qwen25():
     return transformers.Qwen2_5_VLForConditionalGeneration(transformers.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **IDS))
 
 
-def make_qwen3():
-    """Without DeepStack, which adds image features to later layers."""
+def make_qwen3(deepstack=()):
+    """deepstack: layers of the vision tower whose features are added behind the first layers of the language part."""
     text = dict(TEXT, head_dim=16, rope_parameters=dict(ROPE, mrope_section=[4, 2, 2]))
-    vision = dict(VISION, deepstack_visual_indexes=[])
+    vision = dict(VISION, deepstack_visual_indexes=list(deepstack))
     return transformers.Qwen3VLForConditionalGeneration(transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **IDS))
 
 
@@ -73,6 +73,7 @@ MODELS = {
     "llava-mistral": lambda: make_llava(transformers.MistralConfig(**dict(TEXT, sliding_window=None))),
     "qwen2.5-vl": make_qwen25,
     "qwen3-vl": make_qwen3,
+    "qwen3-vl-deepstack": lambda: make_qwen3([0, 1]),
 }
 
 
@@ -134,10 +135,18 @@ def rotary_positions(record, length, n):
     return given[:, None] if len(given) > 1 else given
 
 
+def deepstack(parts, n):
+    """The arguments with which Qwen3-VL's language part adds rows [layers, T, d] behind its first layers, of n positions."""
+    used = torch.zeros(1, n, dtype=torch.bool)
+    used[0, :parts.shape[1]] = (parts != 0).any(-1).any(0)
+    return {"visual_pos_masks": used, "deepstack_visual_embeds": [part[used[0, :parts.shape[1]]] for part in parts]}
+
+
 def distributions(model, record, matrix, route, layers, answer=(), rule="clean"):
     """[1 + len(answer)] log p over the vocabulary, behind the matrix and each token of the answer, with the route knocked out in these
     layers. rule: as in whole_answers.py."""
-    part, length, n = model.model.language_model, matrix.shape[0], matrix.shape[0] + len(answer)
+    part, length, n = model.model.language_model, matrix.shape[-2], matrix.shape[-2] + len(answer)
+    matrix, added = (matrix, {}) if matrix.ndim == 2 else (matrix[0], deepstack(matrix[1:].double(), n))
     clean = torch.full((1, 1, n, n), torch.finfo(torch.float64).min, dtype=torch.float64).triu(1)
     removed, hooks = clean.clone(), []
     component, _, where = route.partition("@")
@@ -167,7 +176,7 @@ def distributions(model, record, matrix, route, layers, answer=(), rule="clean")
             hooks.append({"mlp": layer.mlp, "attention": layer.self_attn}[component].register_forward_hook(clear))
     with torch.no_grad():
         rows = torch.cat([matrix.double(), part.embed_tokens(torch.tensor(answer, dtype=torch.long))])
-        hidden = part(inputs_embeds=rows[None], position_ids=rotary_positions(record, length, n), use_cache=False).last_hidden_state
+        hidden = part(inputs_embeds=rows[None], position_ids=rotary_positions(record, length, n), use_cache=False, **added).last_hidden_state
         result = torch.log_softmax(model.lm_head(hidden[0, length - 1:]), dim=-1)
     for hook in hooks:
         hook.remove()
@@ -323,7 +332,7 @@ def write(name, folder):
 
 def main():
     if sys.argv[1] == "write":
-        for name in ("llava", "qwen2.5-vl"):
+        for name in sys.argv[3:] or ("llava", "qwen2.5-vl", "qwen3-vl-deepstack"):
             write(name, Path(sys.argv[2]) / name)
         return
     with tempfile.TemporaryDirectory() as scratch:

@@ -32,22 +32,42 @@ static const struct ko_tensor *find_in(const struct ko_safetensors *file, const 
     return found ? &found->tensor : NULL;
 }
 
+static int64_t n_rows_of(const struct ko_tensor *t)
+{
+    return t->shape[t->n_dims - 2];
+}
+
+static int64_t width_of(const struct ko_tensor *t)
+{
+    return t->shape[t->n_dims - 1];
+}
+
+static int64_t n_added_of(const struct ko_tensor *t)
+{
+    return t->n_dims == 3 ? t->shape[0] - 1 : 0;
+}
+
 static enum ko_code check_tensor(const struct ko_tensor *t, const char *path, struct ko_error *err)
 {
     if (t->dtype != KO_F32 && t->dtype != KO_F16 && t->dtype != KO_BF16) {
         return ko_fail(err, KO_E_INPUT, "%s: matrix '%s': has the type %s, store F32, F16 or BF16",
                        path, t->name, ko_dtype_name(t->dtype));
     }
-    if (t->n_dims != 2 || t->shape[0] < 1 || t->shape[1] < 1) {
+    if ((t->n_dims != 2 && t->n_dims != 3) || t->n < 1) {
         return ko_fail(
             err, KO_E_INPUT,
             "%s: matrix '%s': has %d dimensions and %lld numbers, expected two: [tokens, "
-            "width of the model]",
+            "width of the model], or three: [1 + layers, tokens, width]",
             path, t->name, t->n_dims, (long long)t->n);
     }
-    if (t->shape[0] > KO_FACT_POSITIONS) {
+    if (n_rows_of(t) > KO_FACT_POSITIONS) {
         return ko_fail(err, KO_E_INPUT, "%s: matrix '%s': has %lld rows, at most %d are read", path,
-                       t->name, (long long)t->shape[0], KO_FACT_POSITIONS);
+                       t->name, (long long)n_rows_of(t), KO_FACT_POSITIONS);
+    }
+    if (n_added_of(t) > KO_FACT_ADDED) {
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: matrix '%s': has rows to add behind %lld layers, at most %d are read",
+                       path, t->name, (long long)n_added_of(t), KO_FACT_ADDED);
     }
     return KO_OK;
 }
@@ -129,7 +149,7 @@ static enum ko_code fail_number(const struct ko_tensor *t, const char *path, int
     while (k + 1 < n && isfinite(part[k])) {
         k++;
     }
-    const long long row = (first + k) / t->shape[1], column = (first + k) % t->shape[1];
+    const long long row = (first + k) / width_of(t), column = (first + k) % width_of(t);
     return ko_fail(err, KO_E_INPUT,
                    "%s: matrix '%s': number [%lld, %lld] is %g, every number must be finite", path,
                    t->name, row, column, (double)part[k]);
@@ -151,19 +171,22 @@ void ko_embeddings_describe(const struct ko_embeddings *embeddings, struct ko_te
     }
 }
 
-/* Converts a matrix to rows (NULL: only checks it) and hashes its bytes. */
-static enum ko_code read_matrix(const struct ko_tensor *t, const char *path, float *rows,
-                                char hash[33], struct ko_error *err)
+/* Converts the numbers from `begin` to `end` to rows (NULL: only checks them). hash: also hashes all
+   bytes. */
+static enum ko_code read_numbers(const struct ko_tensor *t, const char *path, int64_t begin,
+                                 int64_t end, float *rows, char *hash, struct ko_error *err)
 {
     float part[PIECE] = {0};
-    for (int64_t first = 0; first < t->n; first += PIECE) {
-        const int64_t n = t->n - first < PIECE ? t->n - first : PIECE;
-        float *to = rows ? rows + first : part;
+    for (int64_t first = begin; first < end; first += PIECE) {
+        const int64_t n = end - first < PIECE ? end - first : PIECE;
+        float *to = rows ? rows + (first - begin) : part;
         if (!ko_tensor_to_float(t, first, n, to)) {
             return fail_number(t, path, first, to, n, err);
         }
     }
-    format_hash(XXH3_128bits(t->data, t->data_bytes), hash);
+    if (hash) {
+        format_hash(XXH3_128bits(t->data, t->data_bytes), hash);
+    }
     const bool whole = ko_tensor_is_whole(t);
     ko_tensor_release(t);
     return whole ? KO_OK
@@ -206,8 +229,12 @@ static enum ko_code describe_matrix(const struct ko_embeddings *embeddings, stru
     }
     const char *slash = strrchr(path, '/');
     struct ko_text text = {0};
-    ko_text_add(&text, "%s%s[matrix of %s, %lld x %lld, %s", fact->text, fact->text[0] ? " " : "",
-                slash ? slash + 1 : path, (long long)t->shape[0], (long long)t->shape[1],
+    ko_text_add(&text, "%s%s[matrix of %s, ", fact->text, fact->text[0] ? " " : "",
+                slash ? slash + 1 : path);
+    if (t->n_dims == 3) {
+        ko_text_add(&text, "%lld x ", (long long)t->shape[0]);
+    }
+    ko_text_add(&text, "%lld x %lld, %s", (long long)n_rows_of(t), (long long)width_of(t),
                 ko_dtype_name(t->dtype));
     if (fact->embedded->n_turns > 0) {
         const struct ko_fact_embedded *e = fact->embedded;
@@ -243,8 +270,9 @@ static enum ko_code find_shape(const struct ko_embeddings *embeddings, struct ko
                        embeddings->n > 0 ? "no file of embeddings has it"
                                          : "the spec names no file of embeddings");
     }
-    fact->embedded->n_rows = (int32_t)t->shape[0];
-    fact->embedded->width = t->shape[1] > INT32_MAX ? INT32_MAX : (int32_t)t->shape[1];
+    fact->embedded->n_rows = (int32_t)n_rows_of(t);
+    fact->embedded->width = width_of(t) > INT32_MAX ? INT32_MAX : (int32_t)width_of(t);
+    fact->embedded->n_added = (int32_t)n_added_of(t);
     return check_fact(fact, file, err);
 }
 
@@ -269,7 +297,8 @@ static enum ko_code hash_matrices(const struct ko_embeddings *embeddings, struct
         const char *path = NULL;
         const struct ko_tensor *t =
             fact->embedded ? ko_embeddings_find(embeddings, fact->id, &path) : NULL;
-        const enum ko_code its = t ? read_matrix(t, path, NULL, fact->embedded->hash, &own) : KO_OK;
+        const enum ko_code its =
+            t ? read_numbers(t, path, 0, t->n, NULL, fact->embedded->hash, &own) : KO_OK;
 #pragma omp critical(ko_embeddings_failed)
         if (its != KO_OK && i < failed) {
             failed = i;
@@ -309,7 +338,7 @@ enum ko_code ko_embeddings_read(const struct ko_embeddings *embeddings, const ch
     if (!t) {
         return ko_fail(err, KO_E_FAILED, "matrix '%s' is in no file of embeddings any more", id);
     }
-    const enum ko_code code = read_matrix(t, path, rows, now, err);
+    const enum ko_code code = read_numbers(t, path, 0, n_rows_of(t) * width_of(t), rows, now, err);
     if (code != KO_OK) {
         return code == KO_E_INPUT ? KO_E_FAILED : code;
     }
@@ -319,6 +348,20 @@ enum ko_code ko_embeddings_read(const struct ko_embeddings *embeddings, const ch
                          "%s: matrix '%s' has the hash %s here and had %s when the run began, all "
                          "nodes need the same file",
                          path, id, now, hash);
+}
+
+enum ko_code ko_embeddings_read_added(const struct ko_embeddings *embeddings, const char *id,
+                                      int32_t layer, float *rows, struct ko_error *err)
+{
+    const char *path = NULL;
+    const struct ko_tensor *t = ko_embeddings_find(embeddings, id, &path);
+    if (!t || layer >= n_added_of(t)) {
+        return ko_fail(err, KO_E_FAILED, "matrix '%s' has no rows for layer %d any more", id,
+                       layer);
+    }
+    const int64_t n = n_rows_of(t) * width_of(t), begin = (1 + layer) * n;
+    const enum ko_code code = read_numbers(t, path, begin, begin + n, rows, NULL, err);
+    return code == KO_E_INPUT ? KO_E_FAILED : code;
 }
 
 bool ko_fact_has_text(const struct ko_fact *fact, const char *text)

@@ -21,8 +21,10 @@ struct ko_embeddings {
 };
 
 /* Maps the files and reads their headers. Each tensor is a matrix [T, d] of F32, F16 or BF16 with the
-   id of its prompt as its name. KO_E_INPUT for another shape or type, T beyond KO_FACT_POSITIONS,
-   and an id in two files. Free with ko_embeddings_close. */
+   id of its prompt as its name; or [1 + n, T, d]: the matrix, and n further ones for layers 0 to
+   n - 1, behind which they are added to the rows (DeepStack). KO_E_INPUT for another shape or type,
+   T beyond KO_FACT_POSITIONS, n beyond KO_FACT_ADDED, and an id in two files. Free with
+   ko_embeddings_close. */
 KO_MUST_CHECK enum ko_code ko_embeddings_open(const struct ko_strings *paths,
                                               struct ko_embeddings *out, struct ko_error *err);
 void ko_embeddings_close(struct ko_embeddings *embeddings); /* leaves {0} */
@@ -46,6 +48,11 @@ void ko_embeddings_describe(const struct ko_embeddings *embeddings, struct ko_te
 KO_MUST_CHECK enum ko_code ko_embeddings_read(const struct ko_embeddings *embeddings,
                                               const char *id, const char hash[33], float *rows,
                                               struct ko_error *err);
+
+/* Reads the further matrix for a layer into rows [T, d]. Its hash was checked by ko_embeddings_read. */
+KO_MUST_CHECK enum ko_code ko_embeddings_read_added(const struct ko_embeddings *embeddings,
+                                                    const char *id, int32_t layer, float *rows,
+                                                    struct ko_error *err);
 
 /* Whether a prompt has this text. The hash in the text of a matrix is not compared if the fact's
    is not known. */

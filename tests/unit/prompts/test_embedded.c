@@ -31,7 +31,8 @@ static struct ko_prompt make_prompt(int32_t n_turns)
                               .n_embedded = 3,
                               .hash = "0123456789abcdef0123456789abcdef",
                               .turn = n_turns > 0 ? turn : NULL,
-                              .n_turns = n_turns};
+                              .n_turns = n_turns,
+                              .n_added = n_turns};
 }
 
 static void rows_behind_a_matrix_go_on_from_its_largest_position(void **state)
@@ -64,6 +65,7 @@ static void copies_have_the_matrix_and_its_positions(void **state)
         assert_int_equal(copy.n_embedded, 3);
         assert_string_equal(copy.hash, prompt.hash);
         assert_int_equal(copy.n_turns, n_turns);
+        assert_int_equal(copy.n_added, n_turns);
         assert_memory_equal(copy.token, token, sizeof token);
         if (n_turns > 0) {
             assert_memory_equal(copy.turn, turn, (size_t)(3 * n_turns) * sizeof *turn);
