@@ -3,6 +3,7 @@
 #include "src/cube/read/slab.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/memory.h"
 #include "src/cube/read/view.h"
@@ -86,6 +87,13 @@ void ko_cube_slab_close(struct ko_cube_slab *slab)
     *slab = (struct ko_cube_slab){0};
 }
 
+static bool any_done(const struct ko_cube_slab *slab)
+{
+    const size_t n = (size_t)slab->n_statuses * (size_t)slab->n;
+
+    return n > 0 && memchr(slab->status, KO_DONE, n) != NULL;
+}
+
 enum ko_code ko_cube_slab_read(struct ko_cube_slab *slab, int32_t model, int32_t first,
                                struct ko_error *err)
 {
@@ -101,12 +109,13 @@ enum ko_code ko_cube_slab_read(struct ko_cube_slab *slab, int32_t model, int32_t
     rows.n_values = slab->n_statuses * rows.n;
     enum ko_code code = ko_cube_view_rows_uint8(slab->view, &rows, slab->status, err);
     rows.n_values *= slab->n_starts;
+    const bool done = code == KO_OK && any_done(slab);
     rows.dataset = name_of(slab, "logprob", "heat_logprob");
-    if (code == KO_OK) {
+    if (code == KO_OK && done) {
         code = ko_cube_view_rows_float(slab->view, &rows, slab->logprob, err);
     }
     rows.dataset = name_of(slab, "target_rank", "heat_target_rank");
-    if (code == KO_OK) {
+    if (code == KO_OK && done) {
         code = ko_cube_view_rows_int(slab->view, &rows, slab->rank, err);
     }
     rows.dataset = name_of(slab, "vacuous", "heat_vacuous");

@@ -30,7 +30,8 @@ struct ko_cube_slab {
 KO_MUST_CHECK enum ko_code ko_cube_slab_open(struct ko_cube_view *view, bool heat,
                                              struct ko_cube_slab *out, struct ko_error *err);
 void ko_cube_slab_close(struct ko_cube_slab *slab); /* leaves {0} */
-/* Reads as many prompts as fit, from `first` on: slab->n of them. */
+/* Reads as many prompts as fit, from `first` on: slab->n of them. logprob and rank are read only if
+   one of their statuses is done, and are old otherwise. */
 KO_MUST_CHECK enum ko_code ko_cube_slab_read(struct ko_cube_slab *slab, int32_t model,
                                              int32_t first, struct ko_error *err);
 

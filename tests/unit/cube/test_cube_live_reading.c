@@ -231,6 +231,31 @@ static void values_come_with_their_flags(void **state)
     }
 }
 
+/* Reads of HDF5 while the cells of a cube are counted. */
+static int reads_to_count(const struct live *live, const char *bytes)
+{
+    struct ko_cube_view *view = NULL;
+
+    write_bytes(live->path, bytes, commit.n);
+    assert_int_equal(ko_cube_view_open(live->path, &view, &err), KO_OK);
+    arm(live->path, 1 << 20);
+    count(live, view);
+    (void)disarm();
+    ko_cube_view_close(view);
+    return commit.n_reads;
+}
+
+/* Two metrics of two models, of mean and of heat cells. */
+static void values_are_read_where_a_cell_is_done(void **state)
+{
+    struct live live = make_live(0);
+    (void)state;
+
+    const int none = reads_to_count(&live, live.unfinished);
+    assert_int_equal(reads_to_count(&live, commit.bytes), none + 2 * 2 * 2);
+    free_live(&live);
+}
+
 static void a_merge_takes_no_flag_without_its_value(void **state)
 {
     struct live live = make_live(1);
@@ -342,6 +367,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_come_with_their_flags),
+        cmocka_unit_test(values_are_read_where_a_cell_is_done),
         cmocka_unit_test(a_merge_takes_no_flag_without_its_value),
         cmocka_unit_test(an_evaluation_has_all_of_a_clean_run_or_nothing),
     };
