@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
+#include "src/cube/read/part.h"
 #include "src/plan/stored_metrics.h"
-#include "src/show/cube_part.h"
 
 /* Of a prompt under a model: n_tokens, subject_begin, subject_end. */
 enum { KO_N_ROWS_PLACES = 3 };

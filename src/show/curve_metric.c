@@ -3,10 +3,8 @@
 #include "src/show/curve_metric.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "src/base/memory.h"
 #include "src/base/text.h"
 
 static const struct {
@@ -102,125 +100,17 @@ double ko_curve_value(enum ko_curve_metric metric, double clean, double knocked_
     return knocked_out;
 }
 
-static bool uses_clean(enum ko_curve_metric metric)
+bool ko_curve_metric_uses_clean(enum ko_curve_metric metric)
 {
     return metrics[metric].formula <= KO_FORMULA_DIFFERENCE;
 }
 
-/* Subtracts the foil's log-probability from the target's, for cells and clean runs. */
-static enum ko_code subtract_foils(const struct ko_cube_part *part, int32_t model,
-                                   struct ko_curve_values *values, struct ko_error *err)
+bool ko_curve_metric_has_foil(enum ko_curve_metric metric)
 {
-    double *foil = NULL, *clean = NULL;
-    if (!ko_cube_view_has(part->view, part->heat ? "heat_foil_logprob" : "foil_logprob")) {
-        return ko_fail(err, KO_E_INPUT,
-                       "--metric: the cube has no foils, give the prompts of its file a `foil`");
-    }
-    enum ko_code code = ko_cube_part_doubles(part, "foil_logprob", model, &foil, err);
-    for (int64_t k = 0; code == KO_OK && k < part->n_values; k++) {
-        values->value[k] -= foil[k];
-    }
-    if (code == KO_OK && values->clean) {
-        code = ko_cube_part_clean(part, "foil_logprob", model, &clean, err);
-    }
-    for (int32_t p = 0; code == KO_OK && clean && p < part->n_prompts; p++) {
-        values->clean[p] -= clean[p];
-    }
-    free(foil);
-    free(clean);
-    return code;
+    return metrics[metric].foil;
 }
 
-/* Of whole answers, the largest rank of any token: the answer is first where all its tokens are. The
-   ranks of some prompts are in memory at a time. */
-static enum ko_code rank_answers(const struct ko_cube_part *part, int32_t model,
-                                 struct ko_curve_values *values, struct ko_error *err)
+const char *ko_curve_metric_dataset(enum ko_curve_metric metric)
 {
-    enum { AT_ONCE = 1 << 22 }; /* ranks, or those of one prompt */
-    const int64_t n = part->axes->n_answer_tokens;
-    const int64_t of_prompt = part->n_prompts > 0 ? part->n_values / part->n_prompts * n : 0;
-    const int64_t fit = of_prompt > 0 ? AT_ONCE / of_prompt : 0;
-    const int32_t n_prompts = fit < 1 ? 1 : fit < part->n_prompts ? (int32_t)fit : part->n_prompts;
-    int32_t *rank = ko_new((size_t)(of_prompt * n_prompts), sizeof *rank, err);
-    enum ko_code code = rank ? KO_OK : KO_E_MEMORY;
-    for (int32_t p = 0; code == KO_OK && p < part->n_prompts; p += n_prompts) {
-        const int32_t left = part->n_prompts - p, some = left < n_prompts ? left : n_prompts;
-        const struct ko_cube_rows rows = {.dataset =
-                                              part->heat ? "heat_answer_rank" : "answer_rank",
-                                          .model = model,
-                                          .first = p,
-                                          .n = some,
-                                          .n_values = some * of_prompt};
-        code = ko_cube_view_rows_int(part->view, &rows, rank, err);
-        for (int64_t k = 0; code == KO_OK && k < rows.n_values; k++) {
-            double *worst = &values->value[(p * of_prompt + k) / n];
-            *worst = *worst >= 1 ? fmax(*worst, rank[k]) : *worst;
-        }
-    }
-    free(rank);
-    return code;
-}
-
-/* Of several right answers or options, 1 where a right one is given and else 2. */
-static enum ko_code rank_choices(const struct ko_cube_part *part, int32_t model,
-                                 struct ko_curve_values *values, struct ko_error *err)
-{
-    double *correct = NULL;
-    const enum ko_code code = ko_cube_part_doubles(part, "correct", model, &correct, err);
-    for (int64_t k = 0; code == KO_OK && k < part->n_values; k++) {
-        values->value[k] = values->value[k] >= 1 ? (correct[k] == 1 ? 1 : 2) : values->value[k];
-    }
-    free(correct);
-    return code;
-}
-
-enum ko_code ko_curve_values_read(const struct ko_cube_part *part, int32_t model,
-                                  enum ko_curve_metric metric, struct ko_curve_values *out,
-                                  struct ko_error *err)
-{
-    struct ko_curve_values values = {0};
-    const char *name = metrics[metric].dataset;
-    enum ko_code code = ko_cube_part_statuses(part, model, &values.status, err);
-    if (code == KO_OK) {
-        code = ko_cube_part_doubles(part, name, model, &values.value, err);
-    }
-    if (code == KO_OK && metric == KO_CURVE_HIT && part->axes->several) {
-        code = rank_choices(part, model, &values, err);
-    } else if (code == KO_OK && metric == KO_CURVE_HIT && part->axes->n_answer_tokens > 0) {
-        code = rank_answers(part, model, &values, err);
-    }
-    if (code == KO_OK && uses_clean(metric)) {
-        code = ko_cube_part_clean(part, name, model, &values.clean, err);
-    }
-    if (code == KO_OK && metrics[metric].foil) {
-        code = subtract_foils(part, model, &values, err);
-    }
-    if (code == KO_OK) {
-        *out = values;
-    } else {
-        ko_curve_values_free(&values);
-    }
-    return code;
-}
-
-enum ko_code ko_curve_values_read_vacuous(const struct ko_cube_part *part, int32_t model,
-                                          struct ko_curve_values *values, struct ko_error *err)
-{
-    const char *name = part->heat ? "heat_vacuous" : "vacuous";
-    if (!ko_cube_view_has(part->view, name)) {
-        return KO_OK;
-    }
-    values->vacuous = ko_new((size_t)part->n_values, 1, err);
-    return values->vacuous ? ko_cube_view_read_uint8(part->view, name, model, values->vacuous,
-                                                     part->n_values, err)
-                           : KO_E_MEMORY;
-}
-
-void ko_curve_values_free(struct ko_curve_values *values)
-{
-    free(values->vacuous);
-    free(values->status);
-    free(values->value);
-    free(values->clean);
-    *values = (struct ko_curve_values){0};
+    return metrics[metric].dataset;
 }

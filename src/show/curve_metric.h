@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The metrics that `show` prints: their names and limits, and their values from a cube's cells. */
+/* The metrics that `show` prints: their names, limits and formulas. */
 #ifndef KO_SHOW_CURVE_METRIC_H
 #define KO_SHOW_CURVE_METRIC_H
 
@@ -8,7 +8,6 @@
 
 #include "src/base/error.h"
 #include "src/options/shown_metrics.h"
-#include "src/show/cube_part.h"
 #include "src/stats/statistics.h"
 
 enum ko_curve_metric {
@@ -46,23 +45,10 @@ struct ko_bounds ko_curve_difference_bounds(enum ko_curve_metric metric, bool ot
    known (below 1). */
 double ko_curve_value(enum ko_curve_metric metric, double clean, double knocked_out);
 
-/* One model's data for a metric. */
-struct ko_curve_values {
-    uint8_t *status; /* [n_statuses] */
-    double *value;   /* [n_values] NaN where there is no value (hit: the rank, -1) */
-    double *clean;   /* [n_prompts] NULL where the formula does not use it */
-    /* [n_values] 1: vacuous beside others of its size; NULL: not read, or the cube has no marks */
-    uint8_t *vacuous;
-};
-/* KO_E_INPUT where the metric needs foils and the cube has none. */
-KO_MUST_CHECK enum ko_code ko_curve_values_read(const struct ko_cube_part *part, int32_t model,
-                                                enum ko_curve_metric metric,
-                                                struct ko_curve_values *out, struct ko_error *err);
-/* Reads `vacuous` too. */
-KO_MUST_CHECK enum ko_code ko_curve_values_read_vacuous(const struct ko_cube_part *part,
-                                                        int32_t model,
-                                                        struct ko_curve_values *values,
-                                                        struct ko_error *err);
-void ko_curve_values_free(struct ko_curve_values *values); /* leaves {0} */
+/* What the formula needs: the cells' dataset without `heat_`, whether the clean run's number, and
+   whether the foil's log-probability is subtracted from both. */
+const char *ko_curve_metric_dataset(enum ko_curve_metric metric);
+bool ko_curve_metric_uses_clean(enum ko_curve_metric metric);
+bool ko_curve_metric_has_foil(enum ko_curve_metric metric);
 
 #endif

@@ -16,12 +16,12 @@ static int64_t status_at(const struct ko_cube_part *part, const struct ko_curve_
     return ko_cube_part_status_at(part, prompt, key->route, key->class, 0, key->size);
 }
 
-bool ko_curve_sample_exists(const struct ko_cube_part *part, const struct ko_curve_values *values,
-                            const struct ko_curve_key *key, int64_t *n_unfinished)
+bool ko_curve_sample_exists(const struct ko_curve_values *values, const struct ko_curve_key *key,
+                            int64_t *n_unfinished)
 {
     bool any = false;
-    for (int32_t p = 0; p < part->n_prompts; p++) {
-        const uint8_t status = values->status[status_at(part, key, p)];
+    for (int32_t p = 0; p < values->part->n_prompts; p++) {
+        const uint8_t status = values->status[status_at(values->part, key, p)];
         any = any || status != KO_NOT_PLANNED;
         if (n_unfinished) {
             *n_unfinished += status == KO_PENDING || status == KO_CELL_FAILED;
@@ -30,20 +30,28 @@ bool ko_curve_sample_exists(const struct ko_cube_part *part, const struct ko_cur
     return any;
 }
 
-void ko_curve_sample_fill(const struct ko_cube_part *part, const struct ko_curve_values *values,
-                          const struct ko_curve_key *key, enum ko_curve_metric metric,
-                          double *value)
+static enum ko_code load_curve(struct ko_curve_values *values, const struct ko_curve_key *key,
+                               struct ko_error *err)
 {
-    for (int32_t p = 0; p < part->n_prompts; p++) {
-        const int64_t at = status_at(part, key, p);
-        const double *cell = values->value + ko_cube_part_value_at(part, at);
+    const struct ko_cube_slice slice = {key->route, key->class, key->size};
+    return ko_curve_values_load(values, &slice, err);
+}
+
+enum ko_code ko_curve_sample_fill(struct ko_curve_values *values, const struct ko_curve_key *key,
+                                  double *value, struct ko_error *err)
+{
+    const struct ko_cube_part *part = values->part;
+    const enum ko_code code = load_curve(values, key, err);
+    for (int32_t p = 0; code == KO_OK && p < part->n_prompts; p++) {
+        const double *cell = values->value + ko_curve_values_at(values, p, 0);
         const double clean = values->clean ? values->clean[p] : 0;
-        const bool done = values->status[at] == KO_DONE;
+        const bool done = values->status[status_at(part, key, p)] == KO_DONE;
         for (int32_t w = 0; w < part->n_starts; w++) {
-            const double found = done ? ko_curve_value(metric, clean, cell[w]) : NAN;
+            const double found = done ? ko_curve_value(values->metric, clean, cell[w]) : NAN;
             value[(int64_t)w * part->n_prompts + p] = isfinite(found) ? found : NAN;
         }
     }
+    return code;
 }
 
 void ko_curve_sample_add(const double *value, int64_t n, double *sum, uint32_t *count)
@@ -71,19 +79,21 @@ void ko_curve_sample_subtract_sum(double *value, int64_t n, const double *sum,
     }
 }
 
-void ko_curve_sample_mark_vacuous(const struct ko_cube_part *part,
-                                  const struct ko_curve_values *values,
-                                  const struct ko_curve_key *key, uint8_t *marks)
+enum ko_code ko_curve_sample_mark_vacuous(struct ko_curve_values *values,
+                                          const struct ko_curve_key *key, uint8_t *marks,
+                                          struct ko_error *err)
 {
-    for (int32_t p = 0; p < part->n_prompts; p++) {
-        const int64_t at = status_at(part, key, p);
+    const struct ko_cube_part *part = values->part;
+    const enum ko_code code = load_curve(values, key, err);
+    for (int32_t p = 0; code == KO_OK && p < part->n_prompts; p++) {
+        const bool all = values->status[status_at(part, key, p)] == KO_VACUOUS;
         const uint8_t *vacuous =
-            values->vacuous ? values->vacuous + ko_cube_part_value_at(part, at) : NULL;
+            values->vacuous ? values->vacuous + ko_curve_values_at(values, p, 0) : NULL;
         for (int32_t w = 0; w < part->n_starts; w++) {
-            marks[(int64_t)w * part->n_prompts + p] |=
-                values->status[at] == KO_VACUOUS || (vacuous && vacuous[w] == 1);
+            marks[(int64_t)w * part->n_prompts + p] |= all || (vacuous && vacuous[w] == 1);
         }
     }
+    return code;
 }
 
 /* ----------------------------------------------------------------------------------------------

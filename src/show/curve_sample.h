@@ -7,21 +7,20 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
-#include "src/show/cube_part.h"
-#include "src/show/curve_metric.h"
 #include "src/show/curve_minus.h"
+#include "src/show/curve_values.h"
 #include "src/stats/statistics.h"
 
 /* Whether any prompt has cells of the curve. Adds the number of pending or failed statuses to
-   *n_unfinished (may be NULL). */
-bool ko_curve_sample_exists(const struct ko_cube_part *part, const struct ko_curve_values *values,
-                            const struct ko_curve_key *key, int64_t *n_unfinished);
+   *n_unfinished (may be NULL). In this and the next functions `values` belong to the key's model. */
+bool ko_curve_sample_exists(const struct ko_curve_values *values, const struct ko_curve_key *key,
+                            int64_t *n_unfinished);
 
-/* Writes the metric of every done cell of the curve into value [n_starts, n_prompts]; NaN for other
-   cells. `values` belong to the key's model. */
-void ko_curve_sample_fill(const struct ko_cube_part *part, const struct ko_curve_values *values,
-                          const struct ko_curve_key *key, enum ko_curve_metric metric,
-                          double *value);
+/* Reads the curve's cells and writes the metric of every done one into value [n_starts, n_prompts];
+   NaN for other cells. */
+KO_MUST_CHECK enum ko_code ko_curve_sample_fill(struct ko_curve_values *values,
+                                                const struct ko_curve_key *key, double *value,
+                                                struct ko_error *err);
 
 /* Adds the finite elements of value [n] to sum [n] and counts them in count [n]. */
 void ko_curve_sample_add(const double *value, int64_t n, double *sum, uint32_t *count);
@@ -31,11 +30,11 @@ void ko_curve_sample_subtract(double *value, int64_t n, const double *sum, const
 void ko_curve_sample_subtract_sum(double *value, int64_t n, const double *sum,
                                   const uint32_t *count, uint32_t n_parts);
 
-/* Adds 1 to marks [n_starts, n_prompts] where the curve's cell is vacuous. Needs the values'
-   `vacuous`. */
-void ko_curve_sample_mark_vacuous(const struct ko_cube_part *part,
-                                  const struct ko_curve_values *values,
-                                  const struct ko_curve_key *key, uint8_t *marks);
+/* Reads the curve's cells and sets marks [n_starts, n_prompts] to 1 where one is vacuous. Needs the
+   values' `vacuous`. */
+KO_MUST_CHECK enum ko_code ko_curve_sample_mark_vacuous(struct ko_curve_values *values,
+                                                        const struct ko_curve_key *key,
+                                                        uint8_t *marks, struct ko_error *err);
 
 /* The values of a curve. */
 struct ko_curve_sample {

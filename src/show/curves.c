@@ -27,8 +27,8 @@ struct maker {
 
 static void maker_free(struct maker *maker)
 {
-    ko_curve_values_free(&maker->values);
-    ko_curve_values_free(&maker->subtracted);
+    ko_curve_values_close(&maker->values);
+    ko_curve_values_close(&maker->subtracted);
     free(maker->relation);
     free(maker->value);
     free(maker->sum);
@@ -186,11 +186,11 @@ static enum ko_code add_groups(struct maker *maker, const struct ko_curve_key *k
     return code;
 }
 
-static void fill_values(struct maker *maker, const struct ko_curve_key *key, double *value)
+static enum ko_code fill_values(struct maker *maker, const struct ko_curve_key *key, double *value,
+                                struct ko_error *err)
 {
     const bool own = !maker->subtracted.status || key->model != maker->query->minus.model;
-    ko_curve_sample_fill(maker->part, own ? &maker->values : &maker->subtracted, key,
-                         maker->query->metric, value);
+    return ko_curve_sample_fill(own ? &maker->values : &maker->subtracted, key, value, err);
 }
 
 /* Whether a window has the same layers in two models. */
@@ -229,16 +229,17 @@ static void drop_other_layers(const struct maker *maker, const struct ko_curve_k
 /* Counts the windows in which an interaction is not measured, because one part is vacuous for every
    prompt that has the whole. There the whole is the other part, and the interaction is 0. value: of
    the whole. */
-static void count_left_out(struct maker *maker, const struct ko_curve_others *parts,
-                           const double *value)
+static enum ko_code count_left_out(struct maker *maker, const struct ko_curve_others *parts,
+                                   const double *value, struct ko_error *err)
 {
     const int64_t n_prompts = maker->part->n_prompts;
+    enum ko_code code = KO_OK;
     memset(maker->marks, 0, (size_t)(maker->part->n_starts * n_prompts));
-    for (size_t k = 0; k < parts->n; k++) {
-        ko_curve_sample_mark_vacuous(maker->part, &maker->values, &parts->key[k], maker->marks);
+    for (size_t k = 0; code == KO_OK && k < parts->n; k++) {
+        code = ko_curve_sample_mark_vacuous(&maker->values, &parts->key[k], maker->marks, err);
     }
     maker->n_left_out = 0;
-    for (int32_t w = 0; w < maker->part->n_starts; w++) {
+    for (int32_t w = 0; code == KO_OK && w < maker->part->n_starts; w++) {
         bool any = false, all = true;
         for (int64_t p = w * n_prompts; p < (w + 1) * n_prompts; p++) {
             any = any || isfinite(value[p]);
@@ -246,33 +247,58 @@ static void count_left_out(struct maker *maker, const struct ko_curve_others *pa
         }
         maker->n_left_out += any && all;
     }
+    return code;
+}
+
+/* Sums up the curves that are subtracted from one with this key. */
+static enum ko_code sum_others(struct maker *maker, const struct ko_curve_key *key,
+                               const struct ko_curve_others *others, struct ko_error *err)
+{
+    const int64_t n = (int64_t)maker->part->n_starts * maker->part->n_prompts;
+    enum ko_code code = KO_OK;
+    memset(maker->sum, 0, (size_t)n * sizeof *maker->sum);
+    memset(maker->count, 0, (size_t)n * sizeof *maker->count);
+    for (size_t k = 0; code == KO_OK && k < others->n; k++) {
+        code = fill_values(maker, &others->key[k], maker->other, err);
+        if (code == KO_OK) {
+            drop_other_layers(maker, &others->key[k], key->model, maker->other);
+            ko_curve_sample_add(maker->other, n, maker->sum, maker->count);
+        }
+    }
+    return code;
+}
+
+/* The curve's values less those of the others. */
+static enum ko_code subtract_others(struct maker *maker, const struct ko_curve_key *key,
+                                    const struct ko_curve_others *others, struct ko_error *err)
+{
+    const int64_t n = (int64_t)maker->part->n_starts * maker->part->n_prompts;
+    enum ko_code code = sum_others(maker, key, others, err);
+    if (code == KO_OK) {
+        code = fill_values(maker, key, maker->value, err);
+    }
+    if (code == KO_OK && others->sum) {
+        code = count_left_out(maker, others, maker->value, err);
+    }
+    if (code == KO_OK && others->sum) {
+        ko_curve_sample_subtract_sum(maker->value, n, maker->sum, maker->count,
+                                     (uint32_t)others->n);
+    } else if (code == KO_OK) {
+        ko_curve_sample_subtract(maker->value, n, maker->sum, maker->count);
+    }
+    return code;
 }
 
 static enum ko_code add_difference(struct maker *maker, const struct ko_curve_key *key,
                                    enum ko_minus_kind kind, struct ko_curves *curves,
                                    struct ko_error *err)
 {
-    const int64_t n = (int64_t)maker->part->n_starts * maker->part->n_prompts;
     struct ko_curve_others others = {0};
     enum ko_code code =
         ko_curve_minus_find(&maker->query->minus, maker->part->axes, key, kind, &others, err);
     if (code == KO_OK && others.n > 0) {
-        memset(maker->sum, 0, (size_t)n * sizeof *maker->sum);
-        memset(maker->count, 0, (size_t)n * sizeof *maker->count);
-        for (size_t k = 0; k < others.n; k++) {
-            fill_values(maker, &others.key[k], maker->other);
-            drop_other_layers(maker, &others.key[k], key->model, maker->other);
-            ko_curve_sample_add(maker->other, n, maker->sum, maker->count);
-        }
-        fill_values(maker, key, maker->value);
-        if (others.sum) {
-            count_left_out(maker, &others, maker->value);
-            ko_curve_sample_subtract_sum(maker->value, n, maker->sum, maker->count,
-                                         (uint32_t)others.n);
-        } else {
-            ko_curve_sample_subtract(maker->value, n, maker->sum, maker->count);
-        }
-        code = add_groups(maker, key, others.label, curves, err);
+        code = subtract_others(maker, key, &others, err);
+        code = code == KO_OK ? add_groups(maker, key, others.label, curves, err) : code;
     }
     ko_curve_others_free(&others);
     return code;
@@ -283,8 +309,8 @@ static enum ko_code add_curves(struct maker *maker, const struct ko_curve_key *k
 {
     enum ko_code code = KO_OK;
     if (!ko_curve_query_subtracts(maker->query)) {
-        fill_values(maker, key, maker->value);
-        return add_groups(maker, key, NULL, curves, err);
+        code = fill_values(maker, key, maker->value, err);
+        return code == KO_OK ? add_groups(maker, key, NULL, curves, err) : code;
     }
     if (!maker->query->minus.control) {
         return add_difference(maker, key,
@@ -311,25 +337,22 @@ static enum ko_code add_model(struct maker *maker, int32_t model,
                               struct ko_error *err)
 {
     const struct ko_cube_part *part = maker->part;
-    enum ko_code code =
-        ko_curve_values_read(part, model, maker->query->metric, &maker->values, err);
-    if (code == KO_OK && maker->query->minus.interaction) {
-        code = ko_curve_values_read_vacuous(part, model, &maker->values, err);
-    }
+    enum ko_code code = ko_curve_values_open(part, model, maker->query->metric,
+                                             maker->query->minus.interaction, &maker->values, err);
     for (int32_t r = 0; r < part->n_routes; r++) {
         for (int32_t f = 0; f < part->n_classes; f++) {
             for (int32_t s = 0; s < part->n_sizes; s++) {
                 const struct ko_curve_key key = {model, r, f, s};
                 if (code == KO_OK && filter->route[r] && filter->class[f] && filter->size[s] &&
                     is_asked_class(maker, f) &&
-                    ko_curve_sample_exists(part, &maker->values, &key, &curves->n_unfinished)) {
+                    ko_curve_sample_exists(&maker->values, &key, &curves->n_unfinished)) {
                     curves->n_found++;
                     code = add_curves(maker, &key, curves, err);
                 }
             }
         }
     }
-    ko_curve_values_free(&maker->values);
+    ko_curve_values_close(&maker->values);
     return code;
 }
 
@@ -344,8 +367,8 @@ enum ko_code ko_curves_read(const struct ko_cube_part *part, const struct ko_cur
         code = read_relations(&maker, path, &curves.relation, err);
     }
     if (code == KO_OK && query->minus.model >= 0 && part->n_routes > 0) {
-        code =
-            ko_curve_values_read(part, query->minus.model, query->metric, &maker.subtracted, err);
+        code = ko_curve_values_open(part, query->minus.model, query->metric, false,
+                                    &maker.subtracted, err);
     }
     for (size_t m = 0; code == KO_OK && m < part->axes->model.n && part->n_routes > 0; m++) {
         if (filter->model[m]) {

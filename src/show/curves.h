@@ -8,7 +8,7 @@
 
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "src/show/cube_part.h"
+#include "src/cube/read/part.h"
 #include "src/show/curve_filter.h"
 #include "src/show/curve_query.h"
 #include "src/stats/statistics.h"

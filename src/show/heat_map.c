@@ -10,6 +10,7 @@
 #include "src/formats/csv_stream.h"
 #include "src/formats/table.h"
 #include "src/plan/plan.h"
+#include "src/show/curve_values.h"
 #include "src/show/curves_print.h"
 #include "src/show/layer_words.h"
 
@@ -41,9 +42,9 @@ static double value_at(const struct reader *reader, const struct map *map, int32
     if (reader->values.status[at] != KO_DONE) {
         return NAN;
     }
-    return ko_curve_value(reader->metric,
-                          reader->values.clean ? reader->values.clean[map->prompt] : 0,
-                          reader->values.value[ko_cube_part_value_at(part, at) + start]);
+    return ko_curve_value(
+        reader->metric, reader->values.clean ? reader->values.clean[map->prompt] : 0,
+        reader->values.value[ko_curve_values_at(&reader->values, map->prompt, source) + start]);
 }
 
 static const char *token_piece(const struct reader *reader, const struct map *map, int32_t position)
@@ -191,9 +192,15 @@ static void csv_map(const struct reader *reader, const struct map *map)
 /* ----------------------------------------------------------------------------------------------
    both */
 
-static void walk_prompts(struct reader *reader, struct map map)
+/* map: of any prompt. */
+static enum ko_code walk_prompts(struct reader *reader, struct map map, struct ko_error *err)
 {
+    const struct ko_cube_slice slice = {map.route, map.class, map.size};
     bool printed = false;
+    const enum ko_code code = ko_curve_values_load(&reader->values, &slice, err);
+    if (code != KO_OK) {
+        return code;
+    }
     for (map.prompt = 0; map.prompt < reader->part.n_prompts; map.prompt++) {
         if (!has_result(reader, &map)) {
             continue;
@@ -206,28 +213,31 @@ static void walk_prompts(struct reader *reader, struct map map)
         }
         printed = true;
     }
+    return KO_OK;
 }
 
 static enum ko_code walk_model(struct reader *reader, int32_t model, struct ko_error *err)
 {
     const struct ko_curve_filter *filter = reader->filter;
     struct ko_cube_part *part = &reader->part;
-    enum ko_code code = ko_curve_values_read(part, model, reader->metric, &reader->values, err);
+    enum ko_code code =
+        ko_curve_values_open(part, model, reader->metric, false, &reader->values, err);
     if (code == KO_OK) {
         code = ko_cube_view_read_int(part->view, "heat_n_tokens", model, reader->n_tokens,
                                      part->n_prompts, err);
     }
-    for (int32_t r = 0; code == KO_OK && r < part->n_routes; r++) {
+    for (int32_t r = 0; r < part->n_routes; r++) {
         for (int32_t f = 0; f < part->n_classes; f++) {
             for (int32_t s = 0; s < part->n_sizes; s++) {
-                if (filter->heat_route[r] && filter->class[f] && filter->size[s]) {
-                    walk_prompts(reader,
-                                 (struct map){.model = model, .route = r, .class = f, .size = s});
+                if (code == KO_OK && filter->heat_route[r] && filter->class[f] && filter->size[s]) {
+                    code = walk_prompts(
+                        reader, (struct map){.model = model, .route = r, .class = f, .size = s},
+                        err);
                 }
             }
         }
     }
-    ko_curve_values_free(&reader->values);
+    ko_curve_values_close(&reader->values);
     return code;
 }
 

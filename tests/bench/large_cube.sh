@@ -6,8 +6,10 @@
 #
 # Two models of 64 layers, four routes, three classes, windows of ten sizes at every start: 14,280 cells a prompt, about 20 bytes each.
 # 70,028 by default: 10^9 cells, a cube of 21.6 GB, which is removed at the end unless KEEP=1. RANKS (1) fill it together. In the
-# environment: BUILD (build/release of the repository), MPIEXEC.
-# e.g.  large_cube.sh /scratch 7000
+# environment: BUILD (build/release of the repository), MPIEXEC, ROUND_PROMPTS (200: that a rank commits in a round), ROUNDS (0:
+# commits the whole cube and reads it; otherwise the script ends after so many rounds, e.g. to time the creation alone). COLD=1: nothing
+# of the cube is in the page cache when a reader begins.
+# e.g.  large_cube.sh /scratch 7000; ROUNDS=1 large_cube.sh /scratch
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${BUILD:-$root/build/release} tests=${BUILD:-$root/build/release}/bin/tests
@@ -29,10 +31,15 @@ windows: {sizes: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], starts: all}
 SPEC
 launch=()
 [ "$ranks" -eq 1 ] || launch=("${MPIEXEC:-mpirun}" --oversubscribe --bind-to none -n "$ranks")
-"${launch[@]}" "$tests/bench.commit" "$folder/large.yaml" "$folder/large.h5" "${ROUND_PROMPTS:-200}"
+"${launch[@]}" "$tests/bench.commit" "$folder/large.yaml" "$folder/large.h5" "${ROUND_PROMPTS:-200}" "${ROUNDS:-0}"
+[ "${ROUNDS:-0}" = 0 ] || exit 0
 
 # measure NAME COMMAND...: seconds and the most memory of a command, whose last line is printed.
 measure() {
+    [ "${COLD:-0}" = 0 ] || python3 -c 'import os, sys
+file = os.open(sys.argv[1], os.O_RDONLY)
+os.fsync(file)
+os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)' "$folder/large.h5"
     python3 - "$@" <<'PY'
 import resource
 import subprocess

@@ -80,13 +80,21 @@ KO_MUST_CHECK enum ko_code ko_cube_view_read_int(struct ko_cube_view *view, cons
 KO_MUST_CHECK enum ko_code ko_cube_view_read_uint8(struct ko_cube_view *view, const char *dataset,
                                                    int32_t model, uint8_t *out, int64_t n,
                                                    struct ko_error *err);
+/* The cells of one route, class and window size, by their indices on the axes. */
+struct ko_cube_slice {
+    int32_t route, class, size;
+};
 /* `n` prompts of one model, from `first` on, of a dataset [model, prompts, ...]. n_values is the
    number of elements they have (checked); `out` has room for them. */
 struct ko_cube_rows {
     const char *dataset;
     int32_t model, first, n;
     int64_t n_values;
+    const struct ko_cube_slice *slice; /* of each prompt only these cells; NULL: all; borrowed */
 };
+KO_MUST_CHECK enum ko_code ko_cube_view_rows_double(struct ko_cube_view *view,
+                                                    const struct ko_cube_rows *rows, double *out,
+                                                    struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cube_view_rows_float(struct ko_cube_view *view,
                                                    const struct ko_cube_rows *rows, float *out,
                                                    struct ko_error *err);

@@ -9,7 +9,7 @@
 #include "src/cube/read/planned.h"
 #include "src/cube/read/slab.h"
 #include "src/export/cell_rows.h"
-#include "src/show/curve_metric.h"
+#include "src/show/curve_values.h"
 #include "src/status/cell_counts.h"
 #include "tests/unit/cube/shard_set.h"
 
@@ -157,11 +157,13 @@ static void show(const struct live *live, struct ko_cube_view *view)
         struct ko_cube_part part = {0};
         assert_int_equal(ko_cube_part_of(view, heat, &part, &err), KO_OK);
         for (int32_t m = 0; m < 2; m++) {
+            const struct ko_cube_slice any = {0};
             struct ko_curve_values values = {0};
-            assert_int_equal(ko_curve_values_read(&part, m, KO_CURVE_LOGPROB, &values, &err),
+            assert_int_equal(ko_curve_values_open(&part, m, KO_CURVE_LOGPROB, false, &values, &err),
                              KO_OK);
+            assert_int_equal(ko_curve_values_load(&values, &any, &err), KO_OK);
             check_values(&part, m, values.status, values.value);
-            ko_curve_values_free(&values);
+            ko_curve_values_close(&values);
         }
     }
 }

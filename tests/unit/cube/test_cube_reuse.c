@@ -55,7 +55,7 @@ static void an_equal_plan_takes_everything_to_the_bit(void **state)
     assert_int_equal(n_done(plan, done), taken);
     for (int32_t m = 0; m < MODELS; m++) {
         good(ko_cube_view_open(old_path, &view, &err));
-        const struct ko_cube_rows rows = {"logprob", m, 0, plan->n_prompts, n};
+        const struct ko_cube_rows rows = {"logprob", m, 0, plan->n_prompts, n, NULL};
         good(ko_cube_view_rows_float(view, &rows, left, &err));
         ko_cube_view_close(view);
         good(ko_cube_view_open(new_path, &view, &err));

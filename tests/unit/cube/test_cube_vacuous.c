@@ -179,8 +179,8 @@ static void a_cube_marks_the_vacuous_starts_of_a_size_that_has_others(void **sta
     (void)state;
     create(path, &mixed, plan, NULL, false);
     struct ko_cube_view *view = view_of(path);
-    const struct ko_cube_rows statuses = {"status", 0, 1, 1, n / plan->n_starts};
-    const struct ko_cube_rows marks = {"vacuous", 0, 1, 1, n};
+    const struct ko_cube_rows statuses = {"status", 0, 1, 1, n / plan->n_starts, NULL};
+    const struct ko_cube_rows marks = {"vacuous", 0, 1, 1, n, NULL};
     good(ko_cube_view_rows_uint8(view, &statuses, status, &err));
     good(ko_cube_view_rows_uint8(view, &marks, vacuous, &err));
     for (int64_t k = 0; k < n; k++) {

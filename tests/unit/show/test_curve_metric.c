@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "src/plan/plan.h"
 #include "src/show/curve_metric.h"
 
 static void assert_close(double got, double expected)

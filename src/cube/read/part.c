@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Computes the shape of the mean or the heat cells, and reads whole datasets of one model. */
-#include "src/show/cube_part.h"
+/* Computes the shape of the mean or the heat cells, and reads datasets of one model or one curve. */
+#include "src/cube/read/part.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "src/base/memory.h"
 
-enum { NAME_BYTES = 64 };
+enum { NAME_BYTES = 64, MOST_VALUES = 8 << 20 /* 64 MiB of doubles */ };
 
 enum ko_code ko_cube_part_of(struct ko_cube_view *view, bool heat, struct ko_cube_part *out,
                              struct ko_error *err)
@@ -42,6 +42,7 @@ enum ko_code ko_cube_part_of(struct ko_cube_view *view, bool heat, struct ko_cub
     }
     part.n_statuses = (int64_t)n;
     part.n_values = (int64_t)n_values;
+    part.most_values = MOST_VALUES;
     *out = part;
     return KO_OK;
 }
@@ -71,33 +72,55 @@ enum ko_code ko_cube_part_statuses(const struct ko_cube_part *part, int32_t mode
     return code;
 }
 
-static enum ko_code read_doubles(const struct ko_cube_part *part, const char *name, int32_t model,
-                                 int64_t n, double **out, struct ko_error *err)
+int64_t ko_cube_part_n_values(const struct ko_cube_part *part, const struct ko_cube_slice *slice)
 {
-    double *read = ko_new((size_t)n, sizeof *read, err);
-    if (!read) {
-        return KO_E_MEMORY;
-    }
-    const enum ko_code code = ko_cube_view_read_double(part->view, name, model, read, n, err);
-    if (code == KO_OK) {
-        *out = read;
-    } else {
-        free(read);
-    }
-    return code;
+    return slice ? (int64_t)part->n_prompts * part->n_sources * part->n_starts : part->n_values;
+}
+
+static struct ko_cube_rows all_rows(const struct ko_cube_part *part, const char *dataset,
+                                    int32_t model, const struct ko_cube_slice *slice)
+{
+    return (struct ko_cube_rows){.dataset = dataset,
+                                 .model = model,
+                                 .n = part->n_prompts,
+                                 .n_values = ko_cube_part_n_values(part, slice),
+                                 .slice = slice};
 }
 
 enum ko_code ko_cube_part_doubles(const struct ko_cube_part *part, const char *name, int32_t model,
-                                  double **out, struct ko_error *err)
+                                  const struct ko_cube_slice *slice, double *out,
+                                  struct ko_error *err)
 {
     char text[NAME_BYTES];
-    return read_doubles(part, name_dataset(part, "", name, text), model, part->n_values, out, err);
+    const struct ko_cube_rows rows =
+        all_rows(part, name_dataset(part, "", name, text), model, slice);
+    return ko_cube_view_rows_double(part->view, &rows, out, err);
+}
+
+enum ko_code ko_cube_part_vacuous(const struct ko_cube_part *part, int32_t model,
+                                  const struct ko_cube_slice *slice, uint8_t *out,
+                                  struct ko_error *err)
+{
+    char text[NAME_BYTES];
+    const struct ko_cube_rows rows =
+        all_rows(part, name_dataset(part, "", "vacuous", text), model, slice);
+    return ko_cube_view_rows_uint8(part->view, &rows, out, err);
 }
 
 enum ko_code ko_cube_part_clean(const struct ko_cube_part *part, const char *name, int32_t model,
                                 double **out, struct ko_error *err)
 {
     char text[NAME_BYTES];
-    return read_doubles(part, name_dataset(part, "clean_", name, text), model, part->n_prompts, out,
-                        err);
+    double *read = ko_new((size_t)part->n_prompts, sizeof *read, err);
+    if (!read) {
+        return KO_E_MEMORY;
+    }
+    const enum ko_code code = ko_cube_view_read_double(
+        part->view, name_dataset(part, "clean_", name, text), model, read, part->n_prompts, err);
+    if (code == KO_OK) {
+        *out = read;
+    } else {
+        free(read);
+    }
+    return code;
 }
