@@ -8,14 +8,9 @@
 #include "src/base/clock.h"
 #include "src/base/memory.h"
 #include "src/forward/record.h"
+#include "src/tree/commit_rounds.h"
 
 enum { HELD = 2 /* batches that a worker holds: it computes one, the other waits */ };
-
-/* A commit round is due commit_seconds after the last one, or when this many bytes wait for it on one
-   worker. It is also due when so many wait on all workers together and the last round ended PAUSE
-   times as long ago as it took: a worker gets no batch during a round, so with many workers, whose
-   rounds are long and frequent, most of them would wait. */
-enum { STAGED_BYTES = 64 << 20, PAUSE = 9 };
 
 /* A round is called at least this often, even with nothing to write: `status` takes its time in the
    cube as a sign that the run is alive. */
@@ -245,12 +240,12 @@ static enum ko_code begin_round(struct ko_coordinator *c, struct ko_error *err)
     return send_to_all(c, KO_TAG_ROUND, progress->cells_done, ko_progress_ppm(progress), err);
 }
 
-/* Whether so many bytes wait that a round is worth its time. */
+/* Whether so many bytes wait that a round is worth its time (commit_rounds.h). */
 static bool is_full(const struct ko_coordinator *c, double now)
 {
     const double took = c->last_round_end - c->last_round;
-    return c->most_staged_bytes >= STAGED_BYTES ||
-           (c->staged_bytes >= STAGED_BYTES && now - c->last_round_end >= PAUSE * took);
+    return c->most_staged_bytes >= KO_STAGED_BYTES ||
+           (c->staged_bytes >= KO_STAGED_BYTES && now - c->last_round_end >= KO_ROUND_PAUSE * took);
 }
 
 static bool round_is_due(const struct ko_coordinator *c)

@@ -15,6 +15,7 @@
 #include "src/bench/gemm.h"
 #include "src/bench/stream_rate.h"
 #include "src/forward/layer_layout.h"
+#include "src/forward/record.h"
 #include "src/forward/streamed_weights.h"
 #include "src/models/model.h"
 #include "src/preview/plan_report.h"
@@ -257,12 +258,14 @@ static enum ko_code predict_evaluation(struct ko_plan_report *report, const stru
 {
     struct ko_batches batches = {0};
     struct ko_plan *plan = NULL;
+    struct ko_pace own = *pace;
     enum ko_code code = ko_inputs_plan(report->inputs, KO_PLAN_EVALUATION, NULL, NULL, &plan, err);
     if (code == KO_OK) {
         code = ko_batches_compose(plan, &batches, err);
     }
     if (code == KO_OK) {
-        code = ko_plan_predict(plan, &batches, report->time.settings.n_workers, pace,
+        own.record_bytes = (double)ko_record_bytes(plan);
+        code = ko_plan_predict(&batches, report->time.settings.n_workers, &own,
                                &report->time.evaluation, err);
     }
     ko_batches_free(&batches);
@@ -276,8 +279,7 @@ static enum ko_code predict_time(struct ko_plan_report *report, const struct ko_
 {
     struct ko_plan_time *time = &report->time;
     const double n = time->settings.n_workers;
-    enum ko_code code =
-        ko_plan_predict(report->plan, &report->batches, (int32_t)n, pace, &time->sweep, err);
+    enum ko_code code = ko_plan_predict(&report->batches, (int32_t)n, pace, &time->sweep, err);
     if (code == KO_OK && time->evaluates) {
         code = predict_evaluation(report, pace, err);
     }
@@ -327,7 +329,8 @@ enum ko_code ko_plan_report_predict(struct ko_plan_report *report,
                                  .load_seconds = load,
                                  .stream_seconds = stream,
                                  .reads_ahead = kernels->own_memory,
-                                 .commit_seconds = settings->commit_seconds};
+                                 .commit_seconds = settings->commit_seconds,
+                                 .record_bytes = (double)ko_record_bytes(report->plan)};
     if (code == KO_OK) {
         time_waves(report, flops);
         code = predict_time(report, &pace, err);

@@ -4,11 +4,11 @@
 #include "src/tree/makespan.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "src/base/memory.h"
-
-static const double staged_bytes = 64.0 * 1024 * 1024; /* that make a round come early */
+#include "src/tree/commit_rounds.h"
 
 static size_t first_free(const double *busy, size_t n)
 {
@@ -41,25 +41,67 @@ static double run_batches(const struct ko_batch *begin, const struct ko_batch *e
     return last;
 }
 
-/* Seconds of all commit rounds of a run of `seconds`. *last: of the last round, which no batch
-   hides. */
-static double time_commits(const struct ko_plan *plan, const struct ko_batches *batches,
-                           double seconds, double every, double *last)
+/* What the rule of commit_rounds.h depends on, with workers that all finish batches at one rate. */
+struct rhythm {
+    double every;    /* seconds after which a round is due; it has a batch to write */
+    double all, one; /* in which enough results wait on all workers together, on one worker */
+    double rate;     /* bytes a second that all workers finish */
+};
+
+static struct rhythm rhythm_of(const struct ko_batches *batches, double bytes, double seconds,
+                               int32_t n_workers, double every)
 {
-    const double record_bytes =
-        (double)ko_plan_n_values(plan) * 24.0 + (double)ko_plan_n_statuses(plan);
-    double bytes = 0.0;
-    for (int32_t b = 0; b < batches->n; b++) {
-        bytes += record_bytes * batches->batch[b].n_facts;
+    const double rate = seconds > 0.0 ? bytes / seconds : 0.0;
+    struct rhythm rhythm = {fmax(every, seconds / batches->n), INFINITY, INFINITY, rate};
+    if (rate > 0.0) {
+        const double a_batch = bytes / batches->n; /* its results wait as a whole */
+        rhythm.all = a_batch * ceil(KO_STAGED_BYTES / a_batch) / rate;
+        rhythm.one = n_workers * rhythm.all;
     }
-    const double n = 1.0 + fmax(floor(seconds / every), floor(bytes / staged_bytes));
-    *last = KO_ROUND_SECONDS + bytes / n / KO_ROUND_BYTES_RATE;
-    return n * *last;
+    return rhythm;
 }
 
-enum ko_code ko_plan_predict(const struct ko_plan *plan, const struct ko_batches *batches,
-                             int32_t n_workers, const struct ko_pace *pace,
-                             struct ko_prediction *out, struct ko_error *err)
+/* The number of rounds that begin within so many seconds. *left: the seconds after the last of them
+   began. */
+static double count_rounds(const struct rhythm *rhythm, double seconds, double *left)
+{
+    double n = 0.0, wait = 0.0;
+    *left = seconds;
+    for (;;) {
+        const double took =
+            n > 0.0 ? KO_ROUND_SECONDS + rhythm->rate * wait / KO_ROUND_BYTES_RATE : 0.0;
+        const double paused = (1 + KO_ROUND_PAUSE) * took;
+        const double next = fmin(rhythm->every, fmin(rhythm->one, fmax(rhythm->all, paused)));
+        if (!(next < *left)) {
+            return n;
+        }
+        const bool steady = fabs(next - wait) <= 1e-6 * wait;
+        const double more = steady ? ceil(*left / next) - 1.0 : 1.0;
+        wait = next;
+        *left -= more * next;
+        n += more;
+    }
+}
+
+/* Fills in the commit rounds of a run of p->seconds, and adds the last one to the seconds: no batch
+   hides it. */
+static void add_rounds(const struct ko_batches *batches, int32_t n_workers,
+                       const struct ko_pace *pace, struct ko_prediction *p)
+{
+    double bytes = 0.0, left = 0.0;
+    for (int32_t b = 0; b < batches->n; b++) {
+        bytes += pace->record_bytes * batches->batch[b].n_facts;
+    }
+    const struct rhythm rhythm =
+        rhythm_of(batches, bytes, p->seconds, n_workers, pace->commit_seconds);
+    p->n_rounds = 1.0 + count_rounds(&rhythm, p->seconds, &left);
+    p->commit_seconds = p->n_rounds * KO_ROUND_SECONDS + bytes / KO_ROUND_BYTES_RATE;
+    p->seconds += KO_ROUND_SECONDS + rhythm.rate * left / KO_ROUND_BYTES_RATE;
+}
+
+enum ko_code ko_plan_predict(const struct ko_batches *batches, int32_t n_workers,
+                             const struct ko_pace *pace, struct ko_prediction *out,
+                             struct ko_error *err)
 {
     struct ko_prediction p = {0};
     double before =
@@ -85,14 +127,12 @@ enum ko_code ko_plan_predict(const struct ko_plan *plan, const struct ko_batches
         p.seconds += load + before;
     }
     free(busy);
-    if (batches->n > 0) {
-        double last = 0.0;
-        p.commit_seconds = time_commits(plan, batches, p.seconds, pace->commit_seconds, &last);
-        p.seconds += last;
+    if (valid && batches->n > 0) {
+        add_rounds(batches, n_workers, pace, &p);
     }
     p.efficiency = p.work_seconds / (p.seconds * (double)n_workers);
     if (!valid) {
-        p = (struct ko_prediction){NAN, NAN, NAN, NAN, NAN};
+        p = (struct ko_prediction){NAN, NAN, NAN, NAN, NAN, NAN};
     }
     *out = p;
     return KO_OK;

@@ -20,6 +20,7 @@ struct ko_pace {
     /* [n_models] that weights which stream take in each wave, behind its computation; 0 for others.
        NULL: no model's stream */
     const double *stream_seconds;
+    double record_bytes; /* of one prompt's results, as the coordinator counts them */
 };
 
 /* Cost of a commit round: fixed (its flushes reach the disk), and bytes a second. */
@@ -31,13 +32,13 @@ struct ko_prediction {
     double work_seconds;   /* of all batches on one worker that never waits */
     double load_seconds;   /* in which workers wait for weights */
     double commit_seconds; /* in commit rounds; all but the last run beside the batches */
+    double n_rounds;       /* commit rounds, when commit_rounds.h says */
     double efficiency;     /* work_seconds / n_workers / seconds */
 };
 
 /* Within a model each batch, in order, goes to the worker that is free first. A model begins when
    the one before it has ended. All results are NAN where a rate is not positive. KO_E_MEMORY. */
-KO_MUST_CHECK enum ko_code ko_plan_predict(const struct ko_plan *plan,
-                                           const struct ko_batches *batches, int32_t n_workers,
+KO_MUST_CHECK enum ko_code ko_plan_predict(const struct ko_batches *batches, int32_t n_workers,
                                            const struct ko_pace *pace, struct ko_prediction *out,
                                            struct ko_error *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When the coordinator calls commit rounds. Its workers are a channel that the test fills, and its
+/* When the coordinator calls commit rounds, and whether `plan` predicts them. Its workers are a channel that the test fills, and its
    clock is the test's (`--wrap`). */
+#include <math.h>
 #include <mpi.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include "mpi/coordinator.h"
 #include "src/base/clock.h"
 #include "src/forward/record.h"
+#include "src/tree/makespan.h"
 #include "tests/support/small_plan.h"
 
 enum { MOST_WORKERS = 64, BATCHES = 4096, MIB = 1 << 20 };
@@ -230,6 +232,95 @@ static void few_bytes_are_committed_after_commit_seconds(void **state)
     end(&p);
 }
 
+/* Whether worker w's main thread is in a round: what its compute thread finishes is reported after. */
+struct watch {
+    double round_end; /* of the round under way; 0: there is none */
+    int late[MOST_WORKERS];
+    int n_seen;          /* rounds */
+    double staged_bytes; /* reported since the last round */
+};
+
+static void note_round(struct play *p, struct watch *watch)
+{
+    step(p);
+    if (wire.n_rounds > watch->n_seen) {
+        watch->n_seen = wire.n_rounds;
+        watch->round_end = now + KO_ROUND_SECONDS + watch->staged_bytes / KO_ROUND_BYTES_RATE;
+        watch->staged_bytes = 0;
+    }
+}
+
+static void finish_one(struct play *p, struct watch *watch, int w)
+{
+    finish(p, w);
+    watch->staged_bytes += (double)(ko_record_bytes(p->plan) * p->batch[0].n_facts);
+    note_round(p, watch);
+}
+
+/* Ends a round that is over at `then`, and reports what was finished in it. */
+static void pass_time(struct play *p, struct watch *watch, double then)
+{
+    if (watch->round_end > 0 && watch->round_end <= then) {
+        now = watch->round_end;
+        watch->round_end = 0;
+        commit(p, 0);
+        for (int w = 0; w < p->world.n_workers; w++) {
+            for (; watch->late[w] > 0; watch->late[w]--) {
+                finish_one(p, watch, w);
+            }
+        }
+    }
+    now = then;
+    note_round(p, watch);
+}
+
+/* The rounds that the coordinator calls, and those that `plan` predicts. Each worker finishes a batch
+   every so many seconds. */
+static void compare_rounds(int n_workers, double seconds, int64_t batch_bytes)
+{
+    const double flops[] = {1, 1}, load[] = {0, 0};
+    struct ko_prediction predicted = {0};
+    struct ko_error err = {0};
+    struct watch watch = {0};
+    struct play p;
+    begin(&p, n_workers, batch_bytes);
+    for (int b = 0; b < BATCHES; b++) {
+        p.batch[b].flop = seconds;
+    }
+    const struct ko_pace pace = {.flops = flops,
+                                 .load_seconds = load,
+                                 .commit_seconds = p.job.commit_seconds,
+                                 .record_bytes = (double)ko_record_bytes(p.plan)};
+    assert_int_equal(ko_plan_predict(&p.job.batches, n_workers, &pace, &predicted, &err), KO_OK);
+    const double start = now;
+    for (int k = 0; k < BATCHES - 2 * n_workers; k++) {
+        pass_time(&p, &watch, start + seconds * (k + 1) / n_workers);
+        if (watch.round_end > 0) {
+            watch.late[k % n_workers]++;
+        } else {
+            finish_one(&p, &watch, k % n_workers);
+        }
+    }
+    end(&p);
+    /* One is the last. Observed: 3 of 512. */
+    const double called = watch.n_seen + 1;
+    if (!(fabs(called - predicted.n_rounds) <= 1 + 0.01 * called)) {
+        fail_msg("%d workers: %.0f rounds, predicted %.0f", n_workers, called, predicted.n_rounds);
+    }
+}
+
+static void the_predicted_rounds_are_those_that_are_called(void **state)
+{
+    (void)state;
+    compare_rounds(1, 0.5, 9 * MIB);
+    compare_rounds(1, 20, MIB);
+    compare_rounds(16, 20, MIB);
+    compare_rounds(64, 4, MIB);
+    compare_rounds(64, 2, MIB);
+    compare_rounds(64, 1, MIB);
+    compare_rounds(8, 0.25, 4 * MIB);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +328,7 @@ int main(void)
         cmocka_unit_test(rounds_of_many_workers_take_a_tenth_of_the_time),
         cmocka_unit_test(a_worker_whose_memory_is_full_does_not_wait_for_that),
         cmocka_unit_test(few_bytes_are_committed_after_commit_seconds),
+        cmocka_unit_test(the_predicted_rounds_are_those_that_are_called),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
