@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes the clean runs of a cube as CSV, one line for each model and prompt. Sweeps have a
-   different table, in export_csv.c. */
+   different table, in export_csv.c. Some prompts of one model are in memory at a time. */
 #include <stdlib.h>
 
 #include "src/base/memory.h"
@@ -12,52 +12,177 @@
 #include "src/plan/plan.h"
 #include "src/prompts/prompt.h"
 
+enum { MOST_BYTES = 8 << 20 /* of values in memory, unless one prompt has more */ };
+
+/* Some prompts of one model. All arrays are owned. */
 struct clean_runs {
+    struct ko_cube_view *view; /* borrowed */
+    const struct ko_cube_axes *axes;
+    int32_t model, first, n; /* prompts that are in memory */
+    int32_t most;            /* that fit */
     uint8_t *status, *reason;
     double *logprob, *prob;
     int32_t *target_rank, *top1_id;
-    int32_t *answer_rank; /* [n, n_answer_tokens]; NULL: answers are scored by one token */
+    int32_t *answer_rank; /* [n, n_answer_tokens] */
     double *answer_logprob;
-    int32_t n_answer_tokens;
-    struct ko_choice_metrics *choice; /* [n_models, n]; NULL: no prompt has several right answers */
-    float *option_logprob;            /* [n_models, n, n_options] */
-    int32_t n_options;
+    struct ko_choice_metrics *choice; /* NULL: no prompt has several right answers or options */
+    int32_t *number;                  /* a buffer: one member of all choices, */
+    float *real;                      /* whichever type it has */
+    float *option_logprob;            /* [n, n_options] */
 };
 
-static enum ko_code read_clean_runs(struct ko_cube_view *view, int32_t model, int64_t n,
-                                    const struct clean_runs *runs, struct ko_error *err)
+static void runs_free(struct clean_runs *runs)
 {
-    enum ko_code code = ko_cube_view_read_uint8(view, "eval_status", model, runs->status, n, err);
+    free(runs->status);
+    free(runs->reason);
+    free(runs->logprob);
+    free(runs->prob);
+    free(runs->target_rank);
+    free(runs->top1_id);
+    free(runs->answer_rank);
+    free(runs->answer_logprob);
+    free(runs->choice);
+    free(runs->number);
+    free(runs->real);
+    free(runs->option_logprob);
+}
+
+/* Allocates as many prompts as fit, at least one. */
+static enum ko_code runs_new(struct ko_cube_view *view, struct clean_runs *runs,
+                             struct ko_error *err)
+{
+    const struct ko_cube_axes *axes = ko_cube_view_axes(view);
+    const size_t n_prompts = axes->eval_prompt.n, n_tokens = (size_t)axes->n_answer_tokens;
+    const size_t n_options = (size_t)axes->n_options;
+    const size_t bytes = 64 + 12 * n_tokens + sizeof(float) * n_options;
+    const size_t fit = MOST_BYTES / bytes > 0 ? MOST_BYTES / bytes : 1;
+    const size_t n = fit < n_prompts ? fit : n_prompts;
+    *runs = (struct clean_runs){.view = view,
+                                .axes = axes,
+                                .most = (int32_t)n,
+                                .status = ko_new(n, 1, err),
+                                .reason = ko_new(n, 1, err),
+                                .logprob = ko_new(n, sizeof(double), err),
+                                .prob = ko_new(n, sizeof(double), err),
+                                .target_rank = ko_new(n, sizeof(int32_t), err),
+                                .top1_id = ko_new(n, sizeof(int32_t), err),
+                                .answer_rank = ko_new(n * n_tokens, sizeof(int32_t), err),
+                                .answer_logprob = ko_new(n * n_tokens, sizeof(double), err)};
+    bool good = runs->status && runs->reason && runs->logprob && runs->prob && runs->target_rank &&
+                runs->top1_id && runs->answer_rank && runs->answer_logprob;
+    if (good && axes->several) {
+        good = (runs->choice = ko_new(n, sizeof *runs->choice, err)) &&
+               (runs->number = ko_new(n, sizeof *runs->number, err)) &&
+               (runs->real = ko_new(n, sizeof *runs->real, err)) &&
+               (runs->option_logprob = ko_new(n * n_options, sizeof(float), err));
+    }
+    return good ? KO_OK : KO_E_MEMORY;
+}
+
+static struct ko_cube_rows rows_of(const struct clean_runs *runs, const char *dataset,
+                                   int32_t width)
+{
+    return (struct ko_cube_rows){.dataset = dataset,
+                                 .model = runs->model,
+                                 .first = runs->first,
+                                 .n = runs->n,
+                                 .n_values = (int64_t)runs->n * width};
+}
+
+static enum ko_code read_bytes(const struct clean_runs *runs, const char *dataset, uint8_t *out,
+                               struct ko_error *err)
+{
+    const struct ko_cube_rows rows = rows_of(runs, dataset, 1);
+    return ko_cube_view_rows_uint8(runs->view, &rows, out, err);
+}
+
+static enum ko_code read_ints(const struct clean_runs *runs, const char *dataset, int32_t width,
+                              int32_t *out, struct ko_error *err)
+{
+    const struct ko_cube_rows rows = rows_of(runs, dataset, width);
+    return ko_cube_view_rows_int(runs->view, &rows, out, err);
+}
+
+static enum ko_code read_doubles(const struct clean_runs *runs, const char *dataset, int32_t width,
+                                 double *out, struct ko_error *err)
+{
+    const struct ko_cube_rows rows = rows_of(runs, dataset, width);
+    return ko_cube_view_rows_double(runs->view, &rows, out, err);
+}
+
+static enum ko_code read_floats(const struct clean_runs *runs, const char *dataset, int32_t width,
+                                float *out, struct ko_error *err)
+{
+    const struct ko_cube_rows rows = rows_of(runs, dataset, width);
+    return ko_cube_view_rows_float(runs->view, &rows, out, err);
+}
+
+#define READ_INT(name)   read_ints(runs, name, 1, runs->number, err)
+#define READ_FLOAT(name) read_floats(runs, name, 1, runs->real, err)
+#define FROM_INT         runs->number
+#define FROM_FLOAT       runs->real
+
+/* What the runs have of several right answers and options. */
+static enum ko_code read_choices(const struct clean_runs *runs, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    if (!runs->choice) {
+        return KO_OK;
+    }
+    for (int32_t k = 0; k < runs->n; k++) {
+        runs->choice[k] = ko_no_choice_metrics;
+    }
+#define X(FIELD, name, TYPE, ...)                                                                  \
+    if (code == KO_OK && ko_cube_view_has(runs->view, "eval_" #name)) {                            \
+        code = READ_##TYPE("eval_" #name);                                                         \
+        for (int32_t k = 0; code == KO_OK && k < runs->n; k++) {                                   \
+            runs->choice[k].name = FROM_##TYPE[k];                                                 \
+        }                                                                                          \
+    }
+    KO_CHOICE_METRICS(X, )
+#undef X
+    return code == KO_OK && runs->axes->n_options > 0
+               ? read_floats(runs, "eval_option_logprob", runs->axes->n_options,
+                             runs->option_logprob, err)
+               : code;
+}
+
+/* Reads the runs of the prompts from runs->first on. Statuses first: a run may be writing, and it
+   writes values before statuses. */
+static enum ko_code read_clean_runs(struct clean_runs *runs, struct ko_error *err)
+{
+    const int32_t n_tokens = runs->axes->n_answer_tokens;
+    const int32_t left = (int32_t)runs->axes->eval_prompt.n - runs->first;
+    runs->n = left < runs->most ? left : runs->most;
+    enum ko_code code = read_bytes(runs, "eval_status", runs->status, err);
     if (code == KO_OK) {
-        code = ko_cube_view_read_uint8(view, "reason_code", model, runs->reason, n, err);
+        code = read_bytes(runs, "reason_code", runs->reason, err);
     }
     if (code == KO_OK) {
-        code = ko_cube_view_read_double(view, "eval_logprob", model, runs->logprob, n, err);
+        code = read_doubles(runs, "eval_logprob", 1, runs->logprob, err);
     }
     if (code == KO_OK) {
-        code = ko_cube_view_read_double(view, "eval_prob", model, runs->prob, n, err);
+        code = read_doubles(runs, "eval_prob", 1, runs->prob, err);
     }
     if (code == KO_OK) {
-        code = ko_cube_view_read_int(view, "eval_target_rank", model, runs->target_rank, n, err);
+        code = read_ints(runs, "eval_target_rank", 1, runs->target_rank, err);
     }
     if (code == KO_OK) {
-        code = ko_cube_view_read_int(view, "eval_top1_id", model, runs->top1_id, n, err);
+        code = read_ints(runs, "eval_top1_id", 1, runs->top1_id, err);
     }
-    if (code == KO_OK && runs->n_answer_tokens > 0) {
-        code = ko_cube_view_read_int(view, "eval_answer_rank", model, runs->answer_rank,
-                                     n * runs->n_answer_tokens, err);
+    if (code == KO_OK && n_tokens > 0) {
+        code = read_ints(runs, "eval_answer_rank", n_tokens, runs->answer_rank, err);
     }
-    if (code == KO_OK && runs->n_answer_tokens > 0) {
-        code = ko_cube_view_read_double(view, "eval_answer_logprob", model, runs->answer_logprob,
-                                        n * runs->n_answer_tokens, err);
+    if (code == KO_OK && n_tokens > 0) {
+        code = read_doubles(runs, "eval_answer_logprob", n_tokens, runs->answer_logprob, err);
     }
-    return code;
+    return code == KO_OK ? read_choices(runs, err) : code;
 }
 
 /* The tokens of a whole answer, two fields. */
 static void add_answer(struct ko_text *text, const struct clean_runs *runs, size_t k)
 {
-    const size_t n = (size_t)runs->n_answer_tokens, first = k * n;
+    const size_t n = (size_t)runs->axes->n_answer_tokens, first = k * n;
     ko_text_add(text, ",");
     for (size_t i = first; i < first + n && runs->answer_rank[i] >= 1; i++) {
         ko_text_add(text, "%s", i == first ? "" : " ");
@@ -69,14 +194,16 @@ static void add_answer(struct ko_text *text, const struct clean_runs *runs, size
     }
 }
 
-static void add_clean_run(struct ko_text *text, const struct ko_cube_axes *axes, int32_t model,
-                          const struct clean_runs *runs, const struct ko_csv_prompts *words,
-                          size_t k)
+/* k: among the prompts in memory. */
+static void add_clean_run(struct ko_text *text, const struct clean_runs *runs,
+                          const struct ko_csv_prompts *words, size_t k)
 {
+    const struct ko_cube_axes *axes = runs->axes;
+    const size_t prompt = (size_t)runs->first + k;
     const uint8_t reason = runs->reason[k];
-    ko_csv_text(text, axes->model.item[model]);
+    ko_csv_text(text, axes->model.item[runs->model]);
     ko_text_add(text, ",");
-    ko_csv_text(text, axes->eval_prompt.item[k]);
+    ko_csv_text(text, axes->eval_prompt.item[prompt]);
     ko_text_add(text, ",%s,",
                 runs->status[k] == KO_DONE      ? "done"
                 : runs->status[k] == KO_PENDING ? "pending"
@@ -92,70 +219,41 @@ static void add_clean_run(struct ko_text *text, const struct ko_cube_axes *axes,
     ko_csv_whole(text, runs->target_rank, (int64_t)k);
     ko_text_add(text, ",");
     ko_csv_whole(text, runs->top1_id, (int64_t)k);
-    ko_csv_prompts_add(words, k, text);
-    if (runs->n_answer_tokens > 0) {
+    ko_csv_prompts_add(words, prompt, text);
+    if (axes->n_answer_tokens > 0) {
         add_answer(text, runs, k);
     }
     if (runs->choice) {
-        const size_t at = (size_t)model * axes->eval_prompt.n + k;
         const bool done = runs->status[k] == KO_DONE;
-        ko_csv_choice_add(text, done ? &runs->choice[at] : &ko_no_choice_metrics,
-                          runs->option_logprob + at * (size_t)runs->n_options,
-                          done ? runs->n_options : 0);
+        ko_csv_choice_add(text, done ? &runs->choice[k] : &ko_no_choice_metrics,
+                          runs->option_logprob + k * (size_t)axes->n_options,
+                          done ? axes->n_options : 0);
     }
     ko_text_add(text, "\n");
 }
 
-/* Reads what all models' runs have of several right answers and options. */
-static enum ko_code read_choices(struct ko_cube_view *view, struct clean_runs *runs,
-                                 struct ko_error *err)
+static enum ko_code export_model(struct clean_runs *runs, const struct ko_csv_prompts *words,
+                                 struct ko_csv_stream *out, struct ko_error *err)
 {
-    const struct ko_cube_axes *axes = ko_cube_view_axes(view);
-    size_t n = 0, n_options = 0;
-    if (!axes->several) {
-        return KO_OK;
+    const int32_t n_prompts = (int32_t)runs->axes->eval_prompt.n;
+    enum ko_code code = KO_OK;
+    for (runs->first = 0; code == KO_OK && runs->first < n_prompts; runs->first += runs->n) {
+        code = read_clean_runs(runs, err);
+        for (int32_t k = 0; code == KO_OK && k < runs->n; k++) {
+            add_clean_run(&out->text, runs, words, (size_t)k);
+            code = ko_csv_flush(out, KO_CSV_FULL, err);
+        }
     }
-    enum ko_code code =
-        ko_multiply(axes->model.n, axes->eval_prompt.n, &n, "models x prompts", err);
-    if (code == KO_OK) {
-        code = ko_multiply(n, (size_t)axes->n_options, &n_options, "options", err);
-    }
-    if (code != KO_OK) {
-        return code;
-    }
-    runs->n_options = axes->n_options;
-    runs->choice = ko_new(n, sizeof *runs->choice, err);
-    runs->option_logprob = ko_new(n_options, sizeof *runs->option_logprob, err);
-    return runs->choice && runs->option_logprob
-               ? ko_cube_view_choices(view, runs->choice, runs->option_logprob, err)
-               : KO_E_MEMORY;
+    return code;
 }
 
 enum ko_code ko_export_clean_runs(struct ko_cube_view *view, const struct ko_curve_filter *filter,
                                   struct ko_csv_stream *out, struct ko_error *err)
 {
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
-    const size_t n = axes->eval_prompt.n;
-    struct clean_runs runs = {.status = ko_new(n, 1, err),
-                              .reason = ko_new(n, 1, err),
-                              .logprob = ko_new(n, sizeof(double), err),
-                              .prob = ko_new(n, sizeof(double), err),
-                              .target_rank = ko_new(n, sizeof(int32_t), err),
-                              .top1_id = ko_new(n, sizeof(int32_t), err),
-                              .n_answer_tokens = axes->n_answer_tokens};
-    const size_t n_tokens = n * (size_t)axes->n_answer_tokens;
-    runs.answer_rank = ko_new(n_tokens, sizeof(int32_t), err);
-    runs.answer_logprob = ko_new(n_tokens, sizeof(double), err);
-    enum ko_code code = runs.status && runs.reason && runs.logprob && runs.prob &&
-                                runs.target_rank && runs.top1_id && runs.answer_rank &&
-                                runs.answer_logprob
-                            ? KO_OK
-                            : KO_E_MEMORY;
-
     struct ko_csv_prompts words = {0};
-    if (code == KO_OK) {
-        code = read_choices(view, &runs, err);
-    }
+    struct clean_runs runs;
+    enum ko_code code = runs_new(view, &runs, err);
     if (code == KO_OK) {
         code = ko_csv_prompts_read(view, "eval_", &words, err);
     }
@@ -165,25 +263,12 @@ enum ko_code ko_export_clean_runs(struct ko_cube_view *view, const struct ko_cur
                 axes->n_answer_tokens > 0 ? ",answer_logprob,answer_rank" : "",
                 axes->several ? ko_csv_choice_header : "");
     for (int32_t m = 0; code == KO_OK && m < (int32_t)axes->model.n; m++) {
-        if (!filter->model[m]) {
-            continue;
-        }
-        code = read_clean_runs(view, m, (int64_t)n, &runs, err);
-        for (size_t k = 0; code == KO_OK && k < n; k++) {
-            add_clean_run(&out->text, axes, m, &runs, &words, k);
-            code = ko_csv_flush(out, KO_CSV_FULL, err);
+        if (filter->model[m]) {
+            runs.model = m;
+            code = export_model(&runs, &words, out, err);
         }
     }
     ko_csv_prompts_free(&words);
-    free(runs.status);
-    free(runs.reason);
-    free(runs.logprob);
-    free(runs.prob);
-    free(runs.target_rank);
-    free(runs.top1_id);
-    free(runs.answer_rank);
-    free(runs.answer_logprob);
-    free(runs.choice);
-    free(runs.option_logprob);
+    runs_free(&runs);
     return code;
 }

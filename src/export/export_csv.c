@@ -35,9 +35,10 @@ static const char answer_header[] = ",answer_logprob,answer_rank";
 struct rows {
     struct ko_cell_rows cell;
     const struct ko_curve_filter *filter;
-    const struct ko_csv_prompts *words; /* the words of all prompts of the axis */
-    const double *depth;                /* [n_sizes, n_starts] of the model; borrowed */
-    struct ko_cube_planned *planned;    /* borrowed */
+    const struct ko_csv_prompts *words;  /* the words of all prompts of the axis */
+    const double *depth;                 /* [n_sizes, n_starts] of the model; borrowed */
+    const struct ko_layer_range *layers; /* likewise */
+    struct ko_cube_planned *planned;     /* borrowed */
 };
 
 /* The table of a sweep. */
@@ -188,8 +189,7 @@ static void add_starts(struct ko_text *text, const struct rows *rows, int64_t st
         } else {
             ko_text_add(text, ",");
         }
-        const struct ko_layer_range layers =
-            ko_cube_window(axes, rows->cell.model, axes->window_size[size], axes->window_start[s]);
+        const struct ko_layer_range layers = rows->layers[(int64_t)size * n_starts + s];
         ko_text_add(text, "%s,%d,%d", common->of_prompt, layers.begin, layers.end - 1);
         if (rows->cell.answer_logprob) {
             add_answer(text, rows, state == KO_DONE, at);
@@ -291,8 +291,26 @@ static bool any_chosen(const uint8_t *chosen, int32_t n)
     return false;
 }
 
+/* What a model's windows are. Both arrays [n_sizes, n_starts]. */
+struct windows {
+    double *depth;
+    struct ko_layer_range *layers;
+};
+
+static enum ko_code read_windows(struct ko_cube_view *view, int32_t model,
+                                 const struct windows *windows, struct ko_error *err)
+{
+    const struct ko_cube_axes *axes = ko_cube_view_axes(view);
+    const int64_t n = (int64_t)axes->n_sizes * axes->n_starts;
+    for (int64_t k = 0; k < n; k++) {
+        windows->layers[k] = ko_cube_window(axes, model, axes->window_size[k / axes->n_starts],
+                                            axes->window_start[k % axes->n_starts]);
+    }
+    return n > 0 ? ko_cube_view_read_double(view, "depth", model, windows->depth, n, err) : KO_OK;
+}
+
 static enum ko_code export_part(const struct table *table, const struct ko_cube_part *part,
-                                int32_t model, const double *depth, struct ko_error *err)
+                                int32_t model, const struct windows *windows, struct ko_error *err)
 {
     struct ko_csv_stream *out = table->out;
     const struct ko_curve_filter *filter = table->filter;
@@ -301,7 +319,8 @@ static enum ko_code export_part(const struct table *table, const struct ko_cube_
     }
     struct rows rows = {.filter = filter,
                         .words = part->heat ? &table->heat_words : &table->words,
-                        .depth = depth,
+                        .depth = windows->depth,
+                        .layers = windows->layers,
                         .planned = table->planned};
     bool more = true;
     enum ko_code code = ko_cell_rows_new(part, model, &rows.cell, err);
@@ -320,10 +339,11 @@ static enum ko_code export_sweep(struct ko_cube_view *view, const struct ko_curv
 {
     struct table table = {.out = out, .filter = filter};
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
-    const int64_t n_depths = (int64_t)axes->n_sizes * axes->n_starts;
+    const size_t n_windows = (size_t)axes->n_sizes * (size_t)axes->n_starts;
     struct ko_cube_part mean = {0}, heat = {0};
-    double *depth = ko_new((size_t)n_depths, sizeof *depth, err);
-    enum ko_code code = depth ? KO_OK : KO_E_MEMORY;
+    const struct windows windows = {ko_new(n_windows, sizeof *windows.depth, err),
+                                    ko_new(n_windows, sizeof *windows.layers, err)};
+    enum ko_code code = windows.depth && windows.layers ? KO_OK : KO_E_MEMORY;
 
     if (code == KO_OK) {
         code = ko_cube_part_of(view, false, &mean, err);
@@ -346,20 +366,19 @@ static enum ko_code export_sweep(struct ko_cube_view *view, const struct ko_curv
         if (!filter->model[m]) {
             continue;
         }
-        if (n_depths > 0) {
-            code = ko_cube_view_read_double(view, "depth", m, depth, n_depths, err);
+        code = read_windows(view, m, &windows, err);
+        if (code == KO_OK) {
+            code = export_part(&table, &mean, m, &windows, err);
         }
         if (code == KO_OK) {
-            code = export_part(&table, &mean, m, depth, err);
-        }
-        if (code == KO_OK) {
-            code = export_part(&table, &heat, m, depth, err);
+            code = export_part(&table, &heat, m, &windows, err);
         }
     }
     ko_cube_planned_close(table.planned);
     ko_csv_prompts_free(&table.words);
     ko_csv_prompts_free(&table.heat_words);
-    free(depth);
+    free(windows.depth);
+    free(windows.layers);
     return code;
 }
 
