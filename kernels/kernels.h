@@ -40,6 +40,14 @@ struct ko_limits {
     int32_t n_stages; /* of the model, if branches name their stages (struct ko_branch) */
 };
 
+/* What attention works on in a wave. */
+struct ko_attention_load {
+    int32_t n_kv_heads, d_head; /* the most of any layer; 0: the model has no attention */
+    int32_t max_tokens;         /* of a prompt */
+    int32_t n_prompts, n_rows;  /* rows of trunks and branches */
+    int32_t n_branches, n_branch_rows;
+};
+
 /* Numbers of a matrix on their way into backend memory. */
 struct ko_import {
     void *to;             /* the matrix */
@@ -111,6 +119,12 @@ struct ko_kernels {
     enum ko_code (*name)(struct ko_backend * be, const struct args *args, struct ko_error *err);
     KO_OPERATIONS(KO_OPERATION_MEMBER)
 #undef KO_OPERATION_MEMBER
+
+    /* ---- OPTIONAL, else NULL */
+
+    /* Bytes of host memory that attention takes beside its arguments, at most, where the long branches
+       of a wave are alike and its prompts have as many branches each. */
+    size_t (*attention_bytes)(const struct ko_attention_load *load, int threads);
 
     /* ---- REQUIRED with own_memory, else NULL */
 

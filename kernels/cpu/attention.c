@@ -89,7 +89,7 @@ static enum ko_code mix_rows(struct ko_backend *be, const struct ko_attention *a
 {
     /* Each thread has scratch for its keys, weights and flags. */
     size_t n = ((size_t)be->rows.max_tokens + 63) / 64 * 64;
-    size_t bytes = n * (sizeof(int32_t) + sizeof(float) + sizeof(uint8_t));
+    size_t bytes = ko_cpu_attention_row_bytes(be->rows.max_tokens);
     unsigned char *scratch = ko_cpu_scratch(be, bytes * (size_t)be->threads, err);
     if (!scratch) {
         return KO_E_MEMORY;

@@ -23,6 +23,14 @@ ko_cpu_attention_cut(const struct ko_rows *rows, const struct ko_attention *args
     return cuts ? &rows->branches[b] : NULL;
 }
 
+/* Of one thread, where prompts of so many tokens are not tiled: the keys of a row, their weights and
+   flags. */
+static inline size_t ko_cpu_attention_row_bytes(int32_t max_tokens)
+{
+    const size_t n = ((size_t)max_tokens + 63) / 64 * 64;
+    return n * (sizeof(int32_t) + sizeof(float) + sizeof(uint8_t));
+}
+
 /* The rows of all prompts that are tiled. */
 KO_MUST_CHECK enum ko_code ko_cpu_attention_tiles(struct ko_backend *be,
                                                   const struct ko_attention *args,

@@ -297,23 +297,41 @@ static void compute_group(const struct group *group)
     }
 }
 
+/* The memory of a group, in the order of `lay_out`. */
+enum { N_PARTS = 6 };
+struct sizes {
+    size_t n_panels, n_kv_heads, slot_floats;
+    size_t thread_bytes, threads;
+    size_t n_sets, n_rows;
+};
+
+static void list_parts(const struct sizes *size, size_t bytes[N_PARTS])
+{
+    const size_t n_slots = size->n_panels * size->n_kv_heads;
+    bytes[0] = n_slots * size->slot_floats * sizeof(float);
+    bytes[1] = size->thread_bytes * size->threads;
+    bytes[2] = size->n_sets * sizeof(struct set);
+    bytes[3] = size->n_rows * sizeof(int32_t);
+    bytes[4] = size->n_rows * sizeof(int32_t);
+    bytes[5] = n_slots * sizeof(bool);
+}
+
 /* Divides memory for the group that needs most; with `memory` NULL only adds up its bytes. */
 static size_t lay_out(struct group *group, int32_t n_panels, unsigned char *memory)
 {
     const struct ko_rows *rows = &group->be->rows;
     const struct ko_attention *args = group->args;
-    const size_t kv = (size_t)args->n_kv_heads, active = (size_t)group->stage_rows;
-    const size_t n_sets =
-        2 * (size_t)rows->n_prompts + (size_t)rows->n_branches_active[args->stage];
-    const size_t bytes[] = {(size_t)n_panels * kv * group->slot_floats * sizeof(float),
-                            group->thread_bytes * (size_t)group->be->threads,
-                            n_sets * sizeof(struct set),
-                            active * sizeof(int32_t),
-                            active * sizeof(int32_t),
-                            (size_t)n_panels * kv * sizeof(bool)};
-    enum { N = sizeof bytes / sizeof bytes[0] };
-    size_t at[N], n = 0;
-    for (size_t k = 0; k < N; k++) {
+    const struct sizes size = {.n_panels = (size_t)n_panels,
+                               .n_kv_heads = (size_t)args->n_kv_heads,
+                               .slot_floats = group->slot_floats,
+                               .thread_bytes = group->thread_bytes,
+                               .threads = (size_t)group->be->threads,
+                               .n_sets = 2 * (size_t)rows->n_prompts +
+                                         (size_t)rows->n_branches_active[args->stage],
+                               .n_rows = (size_t)group->stage_rows};
+    size_t bytes[N_PARTS], at[N_PARTS], n = 0;
+    list_parts(&size, bytes);
+    for (size_t k = 0; k < N_PARTS; k++) {
         at[k] = n;
         n += aligned_bytes(bytes[k]);
     }
@@ -339,21 +357,69 @@ static int32_t most_panels(const struct group *group)
     return most;
 }
 
+/* A tile's scratch: its panels, its queries and results, and scores. numbers: of a key and a value. */
+static size_t tile_bytes(int32_t max_tokens, size_t numbers)
+{
+    const size_t panels = (size_t)parts_of(max_tokens, KO_ATTEND_PANEL);
+    const size_t score = (size_t)KO_ATTEND_ROWS * KO_ATTEND_BLOCK;
+    return aligned_bytes(panels * sizeof(struct ko_attend_panel)) +
+           aligned_bytes((numbers * KO_ATTEND_QUERIES + score) * sizeof(float));
+}
+
+/* Panels of all long branches. A branch may share its first and its last panel with nothing else. */
+static size_t count_branch_panels(const struct ko_attention_load *load)
+{
+    const int32_t more = load->n_branch_rows - load->n_branches; /* than one row each */
+    const int32_t fit = more / KO_ATTEND_OWN;
+    const int32_t n_long = fit < load->n_branches ? fit : load->n_branches;
+    return n_long == 0 ? 0 : (size_t)parts_of(more + n_long, KO_ATTEND_PANEL) + (size_t)n_long;
+}
+
+size_t ko_cpu_attention_bytes(const struct ko_attention_load *load, int threads)
+{
+    const size_t n_threads = (size_t)threads, n_kv = (size_t)load->n_kv_heads;
+    if (n_kv == 0 || load->n_prompts == 0) {
+        return 0;
+    }
+    if (load->max_tokens < KO_CPU_TILED_FROM) {
+        return n_threads * ko_cpu_attention_row_bytes(load->max_tokens);
+    }
+    const size_t numbers = (size_t)load->d_head + ko_attend_width(load->d_head);
+    const size_t slot_floats = numbers * KO_ATTEND_PANEL, n_prompts = (size_t)load->n_prompts;
+    const size_t of_branches = count_branch_panels(load);
+    const size_t together = KO_CPU_PACKED_FLOATS / (slot_floats * n_kv);
+    const size_t of_trunks =
+        (size_t)parts_of(load->n_rows - load->n_branch_rows, KO_ATTEND_PANEL) + n_prompts;
+    const size_t all = of_trunks + of_branches;
+    const size_t one = (size_t)parts_of(load->max_tokens, KO_ATTEND_PANEL) +
+                       (of_branches + n_prompts - 1) / n_prompts;
+    const size_t most = one > together ? one : together;
+    const struct sizes size = {.n_panels = all < most ? all : most,
+                               .n_kv_heads = n_kv,
+                               .slot_floats = slot_floats,
+                               .thread_bytes = tile_bytes(load->max_tokens, numbers),
+                               .threads = n_threads,
+                               .n_sets = 2 * n_prompts + (size_t)load->n_branches,
+                               .n_rows = (size_t)load->n_rows};
+    size_t bytes[N_PARTS], n = 0;
+    list_parts(&size, bytes);
+    for (size_t k = 0; k < N_PARTS; k++) {
+        n += aligned_bytes(bytes[k]);
+    }
+    return n;
+}
+
 enum ko_code ko_cpu_attention_tiles(struct ko_backend *be, const struct ko_attention *args,
                                     struct ko_error *err)
 {
     const struct ko_rows *rows = &be->rows;
     const size_t numbers = (size_t)args->d_head + ko_attend_width(args->d_value);
-    const size_t panels = (size_t)parts_of(rows->max_tokens, KO_ATTEND_PANEL);
-    const size_t score = (size_t)KO_ATTEND_ROWS * KO_ATTEND_BLOCK;
     struct group group = {.be = be,
                           .args = args,
                           .stage_rows = rows->n_active[args->stage],
                           .heads = parts_of(args->n_heads, args->n_kv_heads),
                           .slot_floats = numbers * KO_ATTEND_PANEL,
-                          .thread_bytes =
-                              aligned_bytes(panels * sizeof(struct ko_attend_panel)) +
-                              aligned_bytes((numbers * KO_ATTEND_QUERIES + score) * sizeof(float))};
+                          .thread_bytes = tile_bytes(rows->max_tokens, numbers)};
     const int32_t most = most_panels(&group);
     unsigned char *memory = ko_cpu_scratch(be, lay_out(&group, most, NULL), err);
     if (!memory) {

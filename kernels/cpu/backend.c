@@ -106,6 +106,7 @@ const struct ko_kernels ko_kernels_cpu = {.name = "cpu",
                                           .download = ko_host_copy,
                                           .wait = ko_host_wait,
                                           .set_rows = cpu_set_rows,
+                                          .attention_bytes = ko_cpu_attention_bytes,
 #define KO_ENTRY(name, args) .name = ko_cpu_##name,
                                           KO_OPERATIONS(KO_ENTRY)
 #undef KO_ENTRY

@@ -36,6 +36,9 @@ KO_MUST_CHECK enum ko_code ko_cpu_open_isa(const struct ko_backend_config *confi
    Contents are undefined. */
 KO_MUST_CHECK void *ko_cpu_scratch(struct ko_backend *be, size_t bytes, struct ko_error *err);
 
+/* Scratch of attention, as in struct ko_kernels. */
+size_t ko_cpu_attention_bytes(const struct ko_attention_load *load, int threads);
+
 /* y [n, n_out] = x [n, n_in] W, or y += x W with accumulate, for the outputs [first, first + n_out)
    of args->w. args->y begins at output `first`; args->bias is ignored. */
 void ko_cpu_product(const struct ko_linear *args, int32_t first, int32_t n_out);

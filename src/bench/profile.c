@@ -163,8 +163,8 @@ KO_OPERATIONS(TIMED)
 void ko_profile_init(struct ko_profile *profile, const struct ko_kernels *inner,
                      struct ko_backend *be)
 {
-    /* Members without a backend argument stay as they are: name, own_memory, matrix_type,
-       reserved_bytes. */
+    /* Members without a backend argument stay as they are: name, own_memory,
+       attention_bytes, matrix_type, reserved_bytes. */
     *profile = (struct ko_profile){.inner = inner, .be = be, .kernels = *inner};
     struct ko_kernels *k = &profile->kernels;
     k->open = NULL;

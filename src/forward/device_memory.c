@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Predicts the device memory of a model by purpose. Where a row budget does not fit, the error
-   proposes one that does. */
+   proposes one that does. Also adds up what a worker takes that computes in host memory. */
 #include "src/forward/device_memory.h"
+
+#include <math.h>
 
 #include "src/base/text.h"
 #include "src/forward/forward.h"
 #include "src/forward/layer_layout.h"
 #include "src/tree/batch.h"
+#include "src/tree/cost.h"
 
 enum { ROUND_ROWS = 256 }; /* proposed budgets are multiples of this where possible */
 
@@ -135,4 +138,52 @@ enum ko_code ko_device_memory_choose(struct ko_device_model *model, enum ko_weig
 {
     model->slots = ko_device_memory_slots(model, mode, max_rows, available);
     return ko_device_memory_check(model, max_rows, available, device, err);
+}
+
+/* ----------------------------------------------------------------------------------------------
+   host memory */
+
+/* The largest wave of a batch. A batch with several waves is one prompt, whose trunk each of them
+   has. */
+static struct ko_attention_load load_of(const struct ko_host_model *m, const struct ko_batch *batch)
+{
+    const double budget = m->plan->model[m->plan_model].row_budget;
+    const double rows = fmin((double)batch->n_rows, budget);
+    const double share = batch->n_rows > 0 ? rows / (double)batch->n_rows : 0.0;
+    struct ko_attention_load load = {.n_prompts = batch->n_facts,
+                                     .n_rows = (int32_t)rows,
+                                     .n_branches = (int32_t)ceil(share * (double)batch->n_branches),
+                                     .n_branch_rows =
+                                         (int32_t)ceil(share * (double)batch->n_branch_rows)};
+    for (int32_t k = 0; k < batch->n_facts; k++) {
+        const struct ko_prompt *prompt = ko_plan_prompt(m->plan, m->plan_model, batch->fact[k]);
+        const int32_t n = ko_prompt_most_rows(prompt);
+        load.max_tokens = n > load.max_tokens ? n : load.max_tokens;
+    }
+    return load;
+}
+
+static double attention_bytes(const struct ko_host_model *m)
+{
+    const struct ko_sizes sizes = ko_model_sizes(m->model);
+    double most = 0.0;
+    if (!m->kernels->attention_bytes) {
+        return 0.0;
+    }
+    for (int32_t b = 0; b < m->batches->n; b++) {
+        const struct ko_batch *batch = &m->batches->batch[b];
+        if (batch->model == m->plan_model) {
+            struct ko_attention_load load = load_of(m, batch);
+            load.n_kv_heads = sizes.n_kv_heads;
+            load.d_head = sizes.d_head;
+            most = fmax(most, (double)m->kernels->attention_bytes(&load, m->threads));
+        }
+    }
+    return most;
+}
+
+double ko_host_memory_worker(const struct ko_host_model *model)
+{
+    return ko_plan_worker_bytes(model->plan, model->batches, model->plan_model) +
+           attention_bytes(model);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much device memory a backend needs to compute a model of a plan. */
+/* How much memory a backend needs to compute a model of a plan: on a device, or of the host. */
 #ifndef KO_FORWARD_DEVICE_MEMORY_H
 #define KO_FORWARD_DEVICE_MEMORY_H
 
@@ -10,6 +10,7 @@
 #include "src/base/error.h"
 #include "src/models/model.h"
 #include "src/plan/plan.h"
+#include "src/tree/batch.h"
 
 /* Bytes. Trunk states take none: the scan recomputes them where it needs them. */
 struct ko_device_memory {
@@ -65,5 +66,18 @@ KO_MUST_CHECK enum ko_code ko_device_memory_choose(struct ko_device_model *model
                                                    enum ko_weights_mode mode, int32_t max_rows,
                                                    double available, const char *device,
                                                    struct ko_error *err);
+
+/* A model of a plan on a backend in host memory. All borrowed. */
+struct ko_host_model {
+    const struct ko_plan *plan;
+    const struct ko_batches *batches;
+    int32_t plan_model;
+    const struct ko_model *model;
+    const struct ko_kernels *kernels;
+    int threads; /* of the worker */
+};
+
+/* Bytes of a worker besides the weights: ko_plan_worker_bytes and the scratch of attention. */
+double ko_host_memory_worker(const struct ko_host_model *model);
 
 #endif

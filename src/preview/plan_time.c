@@ -46,11 +46,18 @@ static double available_memory(const struct ko_plan_settings *settings, bool own
     return limit > 0 && (!own_memory || limit < all) ? limit : all; /* a GPU has no more */
 }
 
-static void predict_on_host(struct ko_plan_report *report, int32_t m, double available)
+static void predict_on_host(struct ko_plan_report *report, int32_t m,
+                            const struct ko_kernels *kernels, double available)
 {
     const struct ko_plan_settings *settings = &report->time.settings;
     struct ko_plan_model_report *model = &report->model[m];
-    const double rest = ko_plan_worker_bytes(report->plan, &report->batches, m);
+    const struct ko_host_model on_host = {.plan = report->plan,
+                                          .batches = &report->batches,
+                                          .plan_model = m,
+                                          .model = report->inputs->model[m],
+                                          .kernels = kernels,
+                                          .threads = settings->threads};
+    const double rest = ko_host_memory_worker(&on_host);
     const double weights = report->plan->model[m].weight_bytes;
     const double node =
         weights + settings->n_node_workers * rest; /* which holds the weights once */
@@ -86,7 +93,7 @@ static void predict_memory(struct ko_plan_report *report, const struct ko_kernel
         if (own) {
             predict_on_gpu(report, m, &on_device, available);
         } else {
-            predict_on_host(report, m, available);
+            predict_on_host(report, m, kernels, available);
         }
         if (model->streams) {
             ko_layer_sizes_of(weights, own ? kernels->matrix_type(precision) : KO_ELEMENT_F32, own,

@@ -122,9 +122,12 @@ static enum ko_code choose_weights(const struct ko_inputs *inputs,
         struct ko_device_model model = {
             plan, m, inputs->model[k], workers->kernels, workers->precision, 0};
         const int32_t max_rows = ko_plan_largest_wave(plan, batches, m);
+        /* What attention takes for each further thread is small. */
+        const struct ko_host_model on_host = {plan, batches, m, inputs->model[k], workers->kernels,
+                                              1};
         code = workers->kernels->own_memory
                    ? choose_on_gpus(workers, &model, max_rows, err)
-                   : choose_on_hosts(workers, &model, ko_plan_worker_bytes(plan, batches, m), err);
+                   : choose_on_hosts(workers, &model, ko_host_memory_worker(&on_host), err);
         note_choice(inputs, k, workers, &model, max_rows);
     }
     return code;

@@ -85,13 +85,24 @@ int32_t ko_plan_largest_wave(const struct ko_plan *plan, const struct ko_batches
     return (int32_t)fmin(rows, plan->model[m].row_budget);
 }
 
+/* The buffer for the largest matrix of embeddings among the prompts. */
+static double matrix_bytes(const struct ko_plan *plan, int32_t m)
+{
+    int32_t most = 0;
+    for (int32_t f = 0; f < plan->n_facts; f++) {
+        const int32_t n = ko_plan_prompt(plan, m, f)->n_embedded;
+        most = n > most ? n : most;
+    }
+    return (double)sizeof(float) * most * plan->model[m].d_model;
+}
+
 double ko_plan_worker_bytes(const struct ko_plan *plan, const struct ko_batches *batches, int32_t m)
 {
     const struct ko_plan_model *model = &plan->model[m];
     const double rows = ko_plan_largest_wave(plan, batches, m);
     const double row_bytes =
         model->row_bytes + (double)sizeof(float) * model->d_model * ko_plan_component_arrays(plan);
-    return rows * row_bytes + fixed_bytes;
+    return rows * row_bytes + matrix_bytes(plan, m) + fixed_bytes;
 }
 
 static double peak_bytes(const struct ko_plan *plan, const struct ko_batches *batches)

@@ -19,8 +19,8 @@ int32_t ko_default_row_budget(double row_bytes, bool gpu);
 int32_t ko_plan_largest_wave(const struct ko_plan *plan, const struct ko_batches *batches,
                              int32_t model);
 
-/* Bytes of a worker that computes in host memory, besides the weights: rows of the largest wave and a
-   fixed part. */
+/* Bytes of a worker that computes in host memory, besides the weights and the backend's scratch: rows of
+   the largest wave, the largest matrix of embeddings, and a fixed part. */
 double ko_plan_worker_bytes(const struct ko_plan *plan, const struct ko_batches *batches,
                             int32_t model);
 

@@ -74,6 +74,12 @@ static void flop_is_that_of_the_rows(void **state)
     double fixed = 54.0 * 1024 * 1024;
     assert_true(fabs(cost.peak_bytes - (5000.0 + 28 * 100.0 + fixed)) < 1.0);
     assert_true(cost.cube_bytes > 8 * 20.0);
+    /* A buffer holds the largest matrix of embeddings: 7 rows of 8 numbers. */
+    plan->prompt[0].n_embedded = 3;
+    plan->prompt[1].n_embedded = 7;
+    const double before = cost.peak_bytes;
+    ko_plan_cost(plan, &batches, &cost);
+    assert_true(cost.peak_bytes - before == 7 * 8 * 4.0);
     ko_batches_free(&batches);
     ko_plan_free(plan);
 }
