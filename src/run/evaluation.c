@@ -106,16 +106,6 @@ static enum ko_code read_answer_ids(struct ko_cube_view *view, int32_t model,
     return code;
 }
 
-/* The rank by which a prompt is correct: the right option's among the options, or the most probable
-   right answer's. It is 1 where another right answer is given. */
-static int32_t rank_of_choices(const struct ko_choice_metrics *choice, int32_t of_best)
-{
-    if (choice->correct == 1) {
-        return 1;
-    }
-    return choice->option_rank >= 1 ? choice->option_rank : of_best > 2 ? of_best : 2;
-}
-
 /* The tokens of whole answers, and the rank by which each answer is correct. */
 static enum ko_code read_answers(struct ko_cube_view *view, size_t n, struct ko_evaluation *runs,
                                  struct ko_error *err)
@@ -130,7 +120,7 @@ static enum ko_code read_answers(struct ko_cube_view *view, size_t n, struct ko_
                                    ? ko_answer_worst_rank(runs->answer + k * (size_t)each, each)
                                    : runs->target_rank[k];
         if (runs->choice && runs->target_rank[k] >= 1) {
-            runs->answer_rank[k] = rank_of_choices(&runs->choice[k], runs->answer_rank[k]);
+            runs->answer_rank[k] = ko_choice_rank(&runs->choice[k], runs->answer_rank[k]);
         }
     }
     return code;

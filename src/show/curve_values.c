@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/forward/record.h"
 
 /* The slice that is read; NULL: all cells. */
 static const struct ko_cube_slice *slice_read(const struct ko_curve_values *values)
@@ -87,7 +88,9 @@ static enum ko_code rank_choices(struct ko_curve_values *values, struct ko_error
     const enum ko_code code = read_other(values, "correct", &correct, err);
     for (int64_t k = 0; code == KO_OK && k < count_values(values); k++) {
         if (values->value[k] >= 1) {
-            values->value[k] = correct[k] == 1 ? 1 : 2;
+            struct ko_choice_metrics choice = ko_no_choice_metrics;
+            choice.correct = (int32_t)correct[k];
+            values->value[k] = ko_choice_rank(&choice, (int32_t)values->value[k]);
         }
     }
     free(correct);

@@ -23,8 +23,8 @@ struct clean_runs {
     size_t n;
 };
 
-/* With several right answers or options a prompt is a hit where a right one is given: rank becomes 1
-   or 2. */
+/* With several right answers or options a prompt is a hit where a right one is given: its rank is then
+   1. */
 static enum ko_code rank_choices(struct ko_cube_view *view, size_t n, int32_t *rank,
                                  struct ko_error *err)
 {
@@ -38,7 +38,7 @@ static enum ko_code rank_choices(struct ko_cube_view *view, size_t n, int32_t *r
     float *option = choice ? ko_new(n_options, sizeof *option, err) : NULL;
     code = option ? ko_cube_view_choices(view, choice, option, err) : KO_E_MEMORY;
     for (size_t k = 0; code == KO_OK && k < n; k++) {
-        rank[k] = rank[k] >= 1 ? (choice[k].correct == 1 ? 1 : 2) : rank[k];
+        rank[k] = rank[k] >= 1 ? ko_choice_rank(&choice[k], rank[k]) : rank[k];
     }
     free(choice);
     free(option);

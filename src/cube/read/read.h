@@ -167,6 +167,10 @@ KO_MUST_CHECK enum ko_code ko_cube_view_answers(struct ko_cube_view *view,
 KO_MUST_CHECK enum ko_code ko_cube_view_choices(struct ko_cube_view *view,
                                                 struct ko_choice_metrics *choice,
                                                 float *option_logprob, struct ko_error *err);
+/* The rank by which a run is correct that has several right answers or options: 1 where a right one is
+   given, else at least 2: the right option's among the options, or that of the most probable right
+   answer, of_best. Only for runs that have values. */
+int32_t ko_choice_rank(const struct ko_choice_metrics *choice, int32_t of_best);
 /* The largest rank of an answer's tokens [n]: 1 where greedy decoding gives the answer, -1 where it
    was not run. */
 int32_t ko_answer_worst_rank(const struct ko_answer_metrics *answer, int32_t n);

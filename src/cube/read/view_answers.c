@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the tokens of whole answers. */
+/* Reads the tokens of whole answers, and what several right answers and options have; says by which rank
+   a run is correct. */
 #include <stdlib.h>
 
 #include "src/base/memory.h"
@@ -63,6 +64,14 @@ enum ko_code ko_cube_view_choices(struct ko_cube_view *view, struct ko_choice_me
             ko_cube_view_read_stored(view, "eval_option_logprob", 0, n_models, option_logprob, err);
     }
     return code;
+}
+
+int32_t ko_choice_rank(const struct ko_choice_metrics *choice, int32_t of_best)
+{
+    if (choice->correct == 1) {
+        return 1;
+    }
+    return choice->option_rank >= 1 ? choice->option_rank : of_best > 2 ? of_best : 2;
 }
 
 int32_t ko_answer_worst_rank(const struct ko_answer_metrics *answer, int32_t n)
