@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every spec of jobs/windows is planned and plans the windows that it should; and windows of other styles have the values that the
-# same layers have as windows of whole runs, or as lists, bit for bit.
+# same layers have as windows of whole runs, or as lists.
 source "$(dirname "$0")/small_spec.inc"
 quiet=(--threads 1 --progress none --log-level warn)
 jobs=$KO_SOURCE_DIR/jobs/windows
@@ -84,11 +84,12 @@ import numpy as np
 cube = {name: h5py.File(f"{sys.argv[1]}/{name}.h5") for name in ("whole", "centred", "outside", "listed")}
 
 
+# Rows of other batches, which BLAS may round differently (docs/semantics.md, Rounding).
 def same(a, b, pairs, sizes=(0, 0)):
     for name in ("logprob", "kl", "target_rank", "heat_logprob"):
         for i, k in pairs:
             x, y = cube[a][name][..., sizes[0], i], cube[b][name][..., sizes[1], k]
-            assert np.isfinite(x).any() and np.array_equal(x, y, equal_nan=True), (name, a, i, b, k)
+            assert np.isfinite(x).any() and np.allclose(x, y, rtol=0, atol=1e-5, equal_nan=True), (name, a, i, b, k)
 
 
 same("whole", "centred", [(k, k + 1) for k in range(10)])               # those that no end cuts
