@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens and closes the CPU backend, sets its number of threads, and lists its functions in
    ko_kernels_cpu. The arithmetic is in the other files of this folder. */
-#include <cblas.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,15 +8,6 @@
 #include "kernels/cpu/openblas.h"
 #include "kernels/host.h"
 #include "src/base/memory.h"
-
-/* Both libraries keep the number per calling thread, so each wave sets it again. OpenBLAS's threads
-   wait for each other, so OpenMP must not start fewer, whatever OMP_DYNAMIC is. */
-static void set_threads(int threads)
-{
-    omp_set_dynamic(0);
-    omp_set_num_threads(threads);
-    openblas_set_num_threads(threads);
-}
 
 enum ko_code ko_cpu_open_isa(const struct ko_backend_config *config, const struct ko_cpu_isa *isa,
                              struct ko_backend **out, struct ko_error *err)
@@ -44,7 +33,6 @@ enum ko_code ko_cpu_open_isa(const struct ko_backend_config *config, const struc
     be->isa = isa;
     be->tiled_from = KO_CPU_TILED_FROM;
     be->packed_floats = KO_CPU_PACKED_FLOATS;
-    set_threads(be->threads);
     *out = be;
     return KO_OK;
 }
@@ -78,7 +66,7 @@ static enum ko_code cpu_set_rows(struct ko_backend *be, const struct ko_rows *ro
         return code;
     }
     be->rows = *rows;
-    set_threads(be->threads);
+    ko_openblas_set_threads(be->threads);
     return KO_OK;
 }
 

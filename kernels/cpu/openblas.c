@@ -5,6 +5,7 @@
 #include "kernels/cpu/openblas.h"
 
 #include <cblas.h>
+#include <omp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,13 @@ static bool has_room(int more_threads)
     return room != MAP_FAILED && munmap(room, bytes) == 0;
 }
 
+void ko_openblas_set_threads(int threads)
+{
+    omp_set_dynamic(0);
+    omp_set_num_threads(threads);
+    openblas_set_num_threads(threads);
+}
+
 enum ko_code ko_openblas_prepare(int threads, struct ko_error *err)
 {
     enum { N = 128 }; /* smaller products use no buffer */
@@ -61,7 +69,7 @@ enum ko_code ko_openblas_prepare(int threads, struct ko_error *err)
     if (!matrix) {
         return KO_E_MEMORY;
     }
-    openblas_set_num_threads(threads);
+    ko_openblas_set_threads(threads);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, N, N, N, 1, matrix, N,
                 matrix + (size_t)N * N, N, 0, matrix + (size_t)2 * N * N, N);
     free(matrix);

@@ -19,9 +19,15 @@ bool ko_openblas_core_wanted(char name[32]);
    `chosen` is fine. */
 const char *ko_openblas_core_for(const char *chosen, bool avx512, bool avx2_fma);
 
-/* Makes OpenBLAS allocate the memory that it needs for `threads` threads. KO_E_MEMORY if the
-   process may not have that much (ulimit -v); OpenBLAS itself would then retry for ever in its
-   first product. */
+/* Sets the calling thread's number of threads; OpenMP and OpenBLAS keep one for each thread. OpenBLAS
+   cuts a product into parts that wait for each other. Newer versions, such as 0.3.29, make as many
+   parts as OpenMP promises threads, whatever their own number is. Where OMP_THREAD_LIMIT allows fewer
+   than it promises, such a product never ends. So both are set. */
+void ko_openblas_set_threads(int threads);
+
+/* Makes OpenBLAS allocate the memory that it needs for `threads` threads, and sets these for the
+   calling thread. KO_E_MEMORY if the process may not have that much (ulimit -v); OpenBLAS itself
+   would then retry for ever in its first product. */
 KO_MUST_CHECK enum ko_code ko_openblas_prepare(int threads, struct ko_error *err);
 
 /* The name of the kernels in use ("SkylakeX"). Borrowed, static. */
