@@ -58,16 +58,16 @@ cubes same "$scratch/larger1.h5" "$scratch/larger3.h5"
 
 echo "== killed and resumed, with --reuse again or without"
 killed=0
-for again in "" "--reuse $scratch/old.h5"; do
+for again in "" "--reuse $scratch/old.h5" "" "--reuse $scratch/old.h5" "" "--reuse $scratch/old.h5"; do
+    [ "$killed" -lt 2 ] || break
     rm -f "$scratch/killed.h5"
     "$KNOCKOUT" run "$scratch/larger.yaml" -o "$scratch/killed.h5" --evaluation "$evaluation" --reuse "$scratch/old.h5" \
         --commit-seconds 0 --log-level warn "${quiet[@]}" &
     pid=$!
     # At least one batch beyond what was taken.
     while kill -0 $pid 2>/dev/null; do
-        done=$("$KNOCKOUT" status "$scratch/killed.h5" --json 2>/dev/null |
-            "$python" -c 'import json, sys; print(json.load(sys.stdin)["total"]["done"])' 2>/dev/null) || done=0
-        [ "$done" -le "$marked" ] || break
+        done=$("$KNOCKOUT" status "$scratch/killed.h5" --json 2>/dev/null | tr -d ' \n' | sed 's/.*"total":{[^}]*"done":\([0-9]*\).*/\1/') || done=0
+        [ "${done:-0}" -le "$marked" ] || break
     done
     kill -9 $pid 2>/dev/null && killed=$((killed + 1))
     wait $pid || true
@@ -93,7 +93,7 @@ if [ -x "$faulty" ]; then
         unsettled=$((unsettled + $(check unsettled "$scratch/torn.h5")))
         again "$KNOCKOUT"
         "$KNOCKOUT" status "$scratch/torn.h5" >/dev/null || fail "the cube is not complete"
-        [ "$(check taken "$scratch/torn.h5" "$scratch/old.h5")" -eq 40 ] || fail "a cell is not the old cube's"
+        [ "$(check taken "$scratch/torn.h5" "$scratch/old.h5" 1e-5)" -eq 40 ] || fail "a cell is not the old cube's"
     done
     [ "$unsettled" -gt 0 ] || fail "no write failed between the marks and the flags"
 fi
