@@ -59,7 +59,7 @@ prompts: {file: facts.jsonl, select: all}
 routes: ['last<-subject', 'last<-relation', 'keep:last<-subject+diagonal']
 windows: {style: centred, sizes: [5]}
 YAML
-"$KNOCKOUT" run "$scratch/centred.yaml" -o "$folder/centred.h5" --evaluation "$folder/evaluation.h5" --progress none --log-level error
+"$KNOCKOUT" run "$scratch/centred.yaml" -o "$folder/centred.h5" --overwrite --evaluation "$folder/evaluation.h5" --progress none --log-level error
 
 # The cube of a hybrid, and the interactions of its mixers.
 cat >"$scratch/hybrid.yaml" <<YAML
