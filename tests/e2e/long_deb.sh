@@ -27,8 +27,8 @@ within apt-get install -y -q --no-install-recommends /tmp/knockout.deb $recommen
 echo "installed in $((SECONDS - begin)) s: $(grep -E 'Need to get|After this' "$scratch/log" | tr '\n' ' ')"
 
 echo "== a user"
-as_user "rm -f demo.h5 demo.evaluation.h5; knockout run /usr/share/knockout/jobs/demo.yaml -o demo.h5 --progress none --log-level error" || fail "the demo"
-as_user "mpirun --oversubscribe --bind-to none -n 3 knockout run /usr/share/knockout/jobs/demo.yaml -o three.h5 --overwrite --progress none --log-level error" ||
+as_user "rm -f demo.h5 demo.evaluation.h5; knockout run /usr/share/knockout/jobs/demo.yaml -o demo.h5 --threads 1 --progress none --log-level error" || fail "the demo"
+as_user "mpirun --oversubscribe --bind-to none -n 3 knockout run /usr/share/knockout/jobs/demo.yaml -o three.h5 --threads 1 --overwrite --progress none --log-level error" ||
     fail "the demo in three processes"
 cubes same "$system/home/visitor/demo.h5" "$system/home/visitor/three.h5" || fail "three processes give other cells"
 as_user "knockout-figures demo.h5 -o figures --format png --dpi 40" >/dev/null || fail "the figures"

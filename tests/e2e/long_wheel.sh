@@ -55,12 +55,12 @@ done
 echo "ran in $((SECONDS - begin)) s"
 
 echo "== the command line in three processes"
-as_user "PATH=\$PWD/venv/bin:\$PATH; mpirun --oversubscribe --bind-to none -n 3 knockout run venv/lib/python3*/site-packages/knockout/jobs/demo.yaml -o demo.h5 --progress none --log-level warn" \
+as_user "PATH=\$PWD/venv/bin:\$PATH; mpirun --oversubscribe --bind-to none -n 3 knockout run venv/lib/python3*/site-packages/knockout/jobs/demo.yaml -o demo.h5 --threads 1 --progress none --log-level warn" \
     2>"$scratch/said" || { cat "$scratch/said"; fail "mpirun"; }
 [ ! -s "$scratch/said" ] || { cat "$scratch/said"; fail "mpirun prints something"; }
 as_user "venv/bin/python -m knockout.mpirun --version" >"$scratch/said" 2>&1 || fail "python -m knockout.mpirun"
 [[ "$(<"$scratch/said")" == "mpirun (Open MPI) 5."* ]] || { cat "$scratch/said"; fail "python -m knockout.mpirun"; }
-"$KNOCKOUT" run "$KO_SOURCE_DIR/jobs/demo.yaml" -o "$scratch/demo.h5" --progress none --log-level error
+"$KNOCKOUT" run "$KO_SOURCE_DIR/jobs/demo.yaml" -o "$scratch/demo.h5" --threads 1 --progress none --log-level error
 cubes same "$scratch/demo.h5" "$home/demo.h5" checkpoint_path tokenizer_path || fail "the wheel's demo differs from the checkout's"
 
 echo "== uninstalled"
