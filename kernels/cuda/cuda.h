@@ -92,8 +92,8 @@ KO_MUST_CHECK enum ko_code ko_cuda_launched(const struct ko_backend *be, const c
                                             struct ko_error *err);
 
 /* Copies `bytes` bytes of pinned memory of the host to the device, in the stream's order. A kernel
-   reads them: a copy would wait for the copies of weights that stream (copier.c), of which up to
-   64 MiB are queued. Both addresses are multiples of 16. */
+   reads them. A copy would wait for weights that stream: up to 64 MiB of them are queued (copier.c).
+   Both addresses are multiples of 16. */
 KO_MUST_CHECK enum ko_code ko_cuda_fetch(struct ko_backend *be, void *to, const void *from,
                                          size_t bytes, struct ko_error *err);
 

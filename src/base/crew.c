@@ -25,7 +25,7 @@ struct ko_crew {
     atomic_size_t next;   /* item */
     atomic_size_t failed; /* the first item that failed; n_items: none */
     atomic_bool stops;
-    pthread_mutex_t lock; /* of what follows, and of writing `failed` */
+    pthread_mutex_t lock; /* held to write `failed`, and for all members below */
     pthread_cond_t ended;
     int n_working; /* threads */
     struct ko_error failure;

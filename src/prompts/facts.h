@@ -60,8 +60,8 @@ struct ko_fact {
        the target first. 0: the target is the only answer. No two are equal. */
     struct ko_fact_choice *choice;
     size_t n_choices;
-    /* The right answers and the options as JSON lists of texts and of lists of ids; NULL where there
-       is one right answer, and where there are no options. */
+    /* JSON lists of texts and of lists of ids. targets is NULL where there is one right answer, and
+       options where there are none. */
     char *targets, *options;
     struct ko_named_span *span;
     size_t n_spans;

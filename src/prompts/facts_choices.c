@@ -212,7 +212,7 @@ void ko_fact_choices_free(struct ko_fact *fact)
     fact->n_choices = 0;
 }
 
-/* A choice as JSON; NULL: there is no memory. */
+/* A choice as JSON. NULL: memory is short. */
 static json_object *write_choice(const struct ko_fact_choice *choice)
 {
     json_object *ids = choice->n_ids > 0 ? json_object_new_array() : NULL;

@@ -84,7 +84,7 @@ KO_MUST_CHECK enum ko_code ko_answer_find(struct ko_tokenizer *tokenizer, const 
 /* The tokens of the answer as it is written, without special tokens in front. */
 KO_MUST_CHECK enum ko_code ko_answer_find_alone(struct ko_tokenizer *tokenizer, const char *answer,
                                                 struct ko_answer *out, struct ko_error *err);
-/* Given tokens [n], n > 0, of which the first counts as text. */
+/* The answer with these tokens [n], n > 0. The first one counts as the first that is not blank. */
 KO_MUST_CHECK enum ko_code ko_answer_take(const int32_t *id, size_t n, struct ko_answer *out,
                                           struct ko_error *err);
 void ko_answer_free(struct ko_answer *answer); /* leaves {0} */
