@@ -70,9 +70,9 @@ class Job:
         self.model = FAMILIES[shape.family](weights, shape, dtype)
         self.reset(T, g)
 
-    def reset(self, T, g):
-        """64 prompts, or fewer long ones, whose clean runs are 16 passes of 4,096 tokens or so."""
-        n_prompts, at_once = max(4, min(64, 65536 // T)), max(1, min(16, 4096 // T))
+    def reset(self, T, g, n_prompts=None):
+        """n_prompts; by default 64, or fewer long ones. Their clean runs are passes of 4,096 tokens or so."""
+        n_prompts, at_once = n_prompts or max(4, min(64, 65536 // T)), max(1, min(16, 4096 // T))
         self.T, self.generator = T, g
         self.ids = torch.randint(self.s.vocab, (n_prompts, T), generator=g).to(self.device)
         self.target = torch.randint(self.s.vocab, (n_prompts,), generator=g).to(self.device)
