@@ -9,6 +9,9 @@ FILE is Parquet (needs pyarrow) or JSON Lines with the columns of the hub. What 
   choices [right, wrong], answerKey  two answers (ioi): `target` and `foil`; `subject` is the wrong one, which the prompt has twice
   label                              one answer (arithmetic): `target`, and the label of the row's COUNTERFACTUAL as `foil` where it has
                                      another; `subject` is the first number of the prompt
+  entity, attribute                  one attribute of a city (ravel): `targets` are what the column named by `attribute` has, where commas
+                                     part several right answers; `subject` is the entity, and the span `entity` is where it stands last.
+                                     Rows without a value of the attribute are left out and counted
 answerKey is the number of the right choice from 0. --subject takes the subject from a column of the row instead. A row whose subject is
 not in its prompt is an error that names it. White space at the end of a prompt is dropped: knockout puts one space before an answer.
 """
@@ -81,8 +84,21 @@ def one_answer(row, prompt, counterfactual):
     return {**fact, "foil": str(foil)} if foil is not None and str(foil) != fact["target"] else fact
 
 
+def attribute_of(row, prompt):
+    """None where the row has no value of the attribute."""
+    entity, attribute = str(row["entity"]).strip(), str(row["attribute"])
+    if attribute not in row:
+        raise ValueError(f"no column {attribute}, which `attribute` names; there are {', '.join(map(str, row))}")
+    values = [value.strip() for value in str(row[attribute] or "").split(",") if value.strip()]
+    at = prompt.rfind(entity)
+    fact = {"subject": entity, "targets": values, "relation": attribute}
+    if at >= 0:
+        fact["spans"] = {"entity": [at, at + len(entity)]}
+    return fact if values else None
+
+
 def convert(row, number, counterfactual="random_counterfactual", subject=None):
-    """A record of a prompt file. ValueError says what is wrong with the row."""
+    """A record of a prompt file; None where the row has no answer. ValueError says what is wrong with the row."""
     prompt = row.get("prompt")
     if not isinstance(prompt, str):
         raise ValueError(f"no column prompt; there are {', '.join(map(str, row))}")
@@ -91,10 +107,14 @@ def convert(row, number, counterfactual="random_counterfactual", subject=None):
         fact = multiple_choice(row, prompt)
     elif isinstance(row.get("choices"), list):
         fact = two_answers(row, prompt)
+    elif row.get("entity") is not None and row.get("attribute") is not None:
+        fact = attribute_of(row, prompt)
+        if fact is None:
+            return None
     elif row.get("label") is not None:
         fact = one_answer(row, prompt, counterfactual)
     else:
-        raise ValueError(f"neither choices nor label; there are {', '.join(map(str, row))}")
+        raise ValueError(f"neither choices nor label nor entity and attribute; there are {', '.join(map(str, row))}")
     if subject:
         fact["subject"] = str(column(row, subject))
     if not fact["subject"] or fact["subject"] not in prompt:
@@ -109,13 +129,18 @@ def main():
     ap.add_argument("--counterfactual", default="random_counterfactual", metavar="COLUMN")
     ap.add_argument("--subject", metavar="OUTER.INNER")
     a = ap.parse_args()
-    facts = []
+    facts, n_left_out = [], 0
     for file in a.files:
         for n, row in enumerate(rows_of(file)):
             try:
-                facts.append(convert(row, len(facts), a.counterfactual, a.subject))
+                fact = convert(row, len(facts), a.counterfactual, a.subject)
             except ValueError as why:
                 sys.exit(f"mib_to_jsonl.py: {file}: row {n}: {why}")
+            if fact:
+                facts.append(fact)
+            n_left_out += not fact
+    if n_left_out:
+        print(f"mib_to_jsonl.py: rows without a value of their attribute, which are left out: {n_left_out}", file=sys.stderr)
     out = sys.stdout if a.output == "-" else open(a.output, "w", encoding="utf-8")
     for fact in facts:
         out.write(json.dumps(fact, ensure_ascii=False) + "\n")
