@@ -178,6 +178,26 @@ static enum ko_code add_right(struct ko_fact *fact, const struct item *item,
     return KO_OK;
 }
 
+/* Where the fact has no target: its first right answer becomes it, as if the target were missing. */
+static enum ko_code take_first_right(struct ko_fact *fact, struct ko_error *err)
+{
+    size_t k = 0;
+    while (k < fact->n_choices && !(fact->choice[k].kind & KO_CHOICE_RIGHT)) {
+        k++;
+    }
+    if (k == fact->n_choices) {
+        return KO_OK;
+    }
+    char *target = ko_copy(fact->choice[k].text, err);
+    if (!target) {
+        return KO_E_MEMORY;
+    }
+    fact->choice[k].is_target = true;
+    free(fact->target);
+    fact->target = target;
+    return KO_OK;
+}
+
 /* The fact's target and then `targets`. */
 static enum ko_code add_all_right(struct ko_fact *fact, const struct ko_fact_answers *answers,
                                   const char *where, struct ko_error *err)
@@ -198,7 +218,8 @@ static enum ko_code add_all_right(struct ko_fact *fact, const struct ko_fact_ans
         const struct item item = item_at(fact, answers->targets, k);
         code = add_right(fact, &item, answers, where, err);
     }
-    return code;
+    return code == KO_OK && target.n == 0 && !answers->target_ids ? take_first_right(fact, err)
+                                                                  : code;
 }
 
 void ko_fact_choices_free(struct ko_fact *fact)

@@ -122,20 +122,26 @@ static enum ko_code read_answer(json_object *record, const char *key, json_objec
                                 const char **text, const char *where, struct ko_error *err)
 {
     const enum ko_code code = ko_fact_value(record, key, false, text, where, err);
-    if (code == KO_OK && !*text && ids) {
+    if (code == KO_OK && ids && (!*text || (*text)[0] == '\0')) {
         *text = json_object_to_json_string_ext(ids, JSON_C_TO_STRING_PLAIN);
     }
     return code;
 }
 
-/* The ids of the target. Where it is missing, the first of `targets` may be its ids. */
+static bool is_given(json_object *text)
+{
+    return text &&
+           !(json_object_is_type(text, json_type_string) && json_object_get_string_len(text) == 0);
+}
+
+/* The ids of the target. Where it is missing or empty, the first of `targets` may be its ids. */
 static enum ko_code read_target_ids(json_object *record, struct ko_fact_answers *answers,
                                     struct ko_fact_embedded *to, const char *where,
                                     struct ko_error *err)
 {
     const char *key = "target_ids";
     json_object *ids = ko_json_get(record, key);
-    if (!ids && !ko_json_get(record, "target") && length_of(answers->targets) > 0) {
+    if (!ids && !is_given(ko_json_get(record, "target")) && length_of(answers->targets) > 0) {
         json_object *first = json_object_array_get_idx(answers->targets, 0);
         ids = json_object_is_type(first, json_type_array) ? first : NULL;
         key = answers->key;

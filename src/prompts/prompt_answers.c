@@ -174,6 +174,16 @@ static size_t choose_target(const struct ko_audit *audit, const struct ko_fact *
     return best;
 }
 
+/* Whether the fact says which of its choices is right. */
+static bool has_right(const struct ko_fact *fact)
+{
+    bool has = false;
+    for (size_t k = 0; k < fact->n_choices; k++) {
+        has = has || (fact->choice[k].kind & KO_CHOICE_RIGHT);
+    }
+    return has;
+}
+
 /* The tokens of an answer: the given ones [n_ids], or those of the text. */
 static enum ko_code find_answer(const struct ko_audit *audit, const struct ko_encoded *encoded,
                                 const char *text, const int32_t *id, size_t n_ids,
@@ -198,7 +208,9 @@ static enum ko_code score_choices(const struct ko_audit *audit, const struct ko_
         code =
             find_answer(audit, encoded, choice->text, choice->id, choice->n_ids, &answer[k], err);
     }
-    if (code == KO_OK) {
+    if (code == KO_OK && !has_right(fact)) {
+        p->reason = KO_TARGET_EMPTY;
+    } else if (code == KO_OK) {
         const size_t target = choose_target(audit, fact, answer, p);
         code = place_answer(audit, &answer[target], p, err);
         if (code == KO_OK && p->reason == KO_RUNNABLE) {

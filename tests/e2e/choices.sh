@@ -66,6 +66,15 @@ done = np.isfinite(option["logprob"][:])
 assert done.any() and (option["option_logprob"][:][done] == 0).all() and (option["option_rank"][:][done] == 1).all()
 PY
 
+echo "== an empty target is a missing one; options of which none is right are skipped"
+echo "{$fact, \"target\": \" \", \"targets\": [\"South Korea\"]}" >"$scratch/blank.jsonl"
+echo "{$fact, \"target\": \"\", \"options\": [\"South Korea\", \"Japan\"]}" >"$scratch/unsaid.jsonl"
+spec blank "$scratch/blank.jsonl" "score: whole-answer"
+spec unsaid "$scratch/unsaid.jsonl" "score: whole-answer"
+"$KNOCKOUT" plan "$scratch/blank.yaml" | grep -q "1 runnable, 1 selected" || fail "a blank target beside a list"
+"$KNOCKOUT" plan "$scratch/unsaid.yaml" >"$scratch/out" 2>&1 && fail "options without a right one are planned"
+grep -q "('a': empty answer)" "$scratch/out" || { cat "$scratch/out"; fail "options without a right one"; }
+
 echo "== correct: any right answer, or the right option before the others"
 cat >"$scratch/correct.jsonl" <<'JSON'
 {"id": "alias", "prompt": "The city of Kabul is known to everyone as the capital of", "subject": "Kabul", "target": "Japan", "targets": ["Afghanistan"]}

@@ -66,6 +66,10 @@ static const struct {
      "[4]:3 1 from 4,b:3*", "b", "[[4],\"b\"]", "[[4],\"b\"]"},
     {RECORD("\"targets\": [[5]]"), "", "[5]", NULL, NULL}, /* the target alone */
     {RECORD("\"target\": \"t\", \"targets\": [\"t\"]"), "", "t", NULL, NULL},
+    {RECORD("\"target\": \"\", \"targets\": [\"t\"]"), "", "t", NULL, NULL},
+    {RECORD("\"target\": \"\", \"targets\": [[5]]"), "", "[5]", NULL, NULL},
+    {RECORD("\"target\": \"\", \"targets\": [[7, 8], \"a\"]"), "[7,8]:1* 2 from 7,a:1", "[7,8]",
+     "[[7,8],\"a\"]", NULL},
 };
 
 static void expect(const char *found, const char *wanted)

@@ -118,7 +118,11 @@ static void lists_of_answers_and_options_are_choices(void **state)
         "{\"prompt\": \"p x\", \"subject\": \"x\", \"target\": \"a\", \"targets\": [\"b\"]}\n"
         "{\"prompt\": \"p x\", \"subject\": \"x\", \"target\": \"a\", \"options\": [\"c\", \" "
         "a\"]}\n"
-        "{\"prompt\": \"p x\", \"subject\": \"x\", \"targets\": \"[\\\"a\\\"]\"}\n";
+        "{\"prompt\": \"p x\", \"subject\": \"x\", \"targets\": \"[\\\"a\\\"]\"}\n"
+        "{\"prompt\": \"p x\", \"subject\": \"x\", \"target\": \" \", \"targets\": [\"a\"]}\n"
+        "{\"prompt\": \"p x\", \"subject\": \"x\", \"target\": \"\", \"targets\": [\"b\", \"a\"]}\n"
+        "{\"prompt\": \"p x\", \"subject\": \"x\", \"target\": \"\", \"options\": [\"b\", "
+        "\"a\"]}\n";
     static const char csv[] =
         "prompt,subject,targets,options\n"
         "p x,x,\"[\"\"a\"\", \"\"b\"\"]\",\"[\"\"b\"\", \"\"c\"\", \"\"a\"\"]\"\n"
@@ -134,6 +138,13 @@ static void lists_of_answers_and_options_are_choices(void **state)
     assert_null(facts.fact[2].targets);
     expect_choices(&facts.fact[3], "");
     assert_string_equal(facts.fact[3].target, "a");
+    /* An empty target is a missing one. */
+    expect_choices(&facts.fact[4], "");
+    assert_string_equal(facts.fact[4].target, "a");
+    expect_choices(&facts.fact[5], "b:1 a:1");
+    assert_string_equal(facts.fact[5].target, "b");
+    expect_choices(&facts.fact[6], "b:2 a:2"); /* none is right */
+    assert_string_equal(facts.fact[6].target, "");
     ko_facts_free(&facts);
     facts = read_text(csv, sizeof csv - 1, NULL);
     expect_choices(&facts.fact[0], "b:3 c:2 a:3");
