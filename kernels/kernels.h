@@ -42,10 +42,12 @@ struct ko_limits {
 
 /* What attention works on in a wave. */
 struct ko_attention_load {
-    int32_t n_kv_heads, d_head; /* the most of any layer; 0: the model has no attention */
-    int32_t max_tokens;         /* of a prompt */
-    int32_t n_prompts, n_rows;  /* rows of trunks and branches */
-    int32_t n_branches, n_branch_rows;
+    int32_t n_kv_heads, d_head;        /* the most of any layer; 0: the model has no attention */
+    int32_t max_tokens;                /* of a prompt */
+    int32_t n_prompts, n_rows;         /* rows of trunks and branches */
+    int32_t n_branches, n_branch_rows; /* with all forks, and the rows of their own */
+    int32_t n_shared_rows;             /* ko_branch.n_shared, added up over all forks */
+    int32_t longest_path;              /* the most rows of ko_branch_path */
 };
 
 /* Numbers of a matrix on their way into backend memory. */

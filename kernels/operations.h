@@ -61,14 +61,14 @@ extern "C" {
 /* ------------------------------------------------------------------------------------------------
    rows */
 
-/* x[r] = scale tokens[token[r]] + positions[first_position + position[r]] for the trunk rows. One of
-   the two may be missing, but not both. */
+/* x[r] = scale tokens[token[r]] + positions[first_position + position[r]] for the rows that have
+   tokens. One of the two may be missing, but not both. */
 struct ko_embed {
     struct ko_matrix tokens;    /* [vocabulary, d]; n_in is d; data NULL: no tokens */
     float scale;                /* 1, or Gemma's sqrt(d) */
     struct ko_matrix positions; /* [positions, d]; data NULL: no positions */
     int32_t first_position;     /* the row of position 0: 0, in OPT 2 */
-    float *x;                   /* [n_trunk_rows, d] */
+    float *x;                   /* [n_embedded, d] */
 };
 
 /* x[r] = x[parent_row[r]] for rows [first, first + n). */
@@ -426,8 +426,8 @@ struct ko_output_gate {
    With sections (M-RoPE: Wang et al. 2024, Qwen2-VL) each pair has an axis of its own, ko_rope_axis
    (rope_axis.h), and p is the row's position on it.
 
-   Rows of prompts with more than long_from tokens take the tables long_cos and long_sin (LongRoPE,
-   Ding et al. 2024). */
+   Rows of prompts whose ko_rows_longest is more than long_from take the tables long_cos and long_sin
+   (LongRoPE, Ding et al. 2024). */
 struct ko_rope {
     int32_t stage, n_heads, n_rotated;
     bool interleaved;

@@ -8,7 +8,8 @@
    First come all trunk rows (prompt after prompt, position after position), then the rows of the
    branches, ordered by the stage at which they leave their parent (within a stage, branches that
    compute their own convolution come first). So the active rows of a stage are a prefix of the
-   array. In the stage where a branch leaves, its rows still equal its parent's. There, projections
+   array. Forks of trunks, which leave at no stage, come before all other branches; the forks of a
+   branch follow it directly. In the stage where a branch leaves, its rows still equal its parent's. There, projections
    are read from the parent's rows (ko_rows_source), and only the mixing differs. */
 #ifndef KO_KERNELS_ROWS_H
 #define KO_KERNELS_ROWS_H
@@ -23,14 +24,23 @@
 extern "C" {
 #endif
 
+/* Values of leaves_at that are not stages. */
+enum { KO_HAS_TOKENS = -2, KO_LEAVES_EMBEDDED = -1 };
+
 struct ko_branch {
-    int32_t prompt;         /* index in the wave */
-    int32_t parent;         /* branch that it leaves; -1: the trunk */
-    int32_t first_row;      /* its rows are [first_row, first_row + n_rows), in order of position */
-    int32_t n_rows;         /* T - first_position */
-    int32_t first_position; /* t0; its earlier positions are the trunk's */
-    /* Stage before which its rows are copied from its parent. -1: they are copied after the
-       embedding, and the branch is a full forward pass of its own. */
+    int32_t prompt;    /* index in the wave */
+    int32_t parent;    /* branch that it leaves; -1: the trunk */
+    int32_t first_row; /* its rows are [first_row, first_row + n_rows), in order of position */
+    int32_t n_rows;
+    int32_t first_position; /* of its first row */
+    /* A *fork* has the rows of another answer. It begins where its tokens differ from those of its
+       *stem*, a branch or the trunk. Its n_shared positions before first_position are rows of its
+       stem, from shared_row on, and all earlier positions are the trunk's. 0: it is not a fork, or
+       its stem is the trunk. */
+    int32_t n_shared, shared_row;
+    /* Stage before which its rows are copied from its parent. KO_LEAVES_EMBEDDED: they are copied after
+       the embedding, and the branch is a full forward pass of its own. KO_HAS_TOKENS: they are
+       embedded, since it is a fork of the trunk. */
     int32_t leaves_at;
     /* Edges are removed in the stages [begin, end), in the mixers of the kinds `mixers`. Equal: in
        no stage; the branch left its parent at the end of its window. */
@@ -77,30 +87,60 @@ struct ko_removal {
 
 struct ko_rows {
     int32_t n_rows, n_trunk_rows, n_prompts, n_branches, n_edge_sets, n_stages;
+    int32_t n_embedded;      /* rows with tokens: the trunks', then those of forks of trunks */
     int32_t max_tokens;      /* the largest T of the wave */
     const int32_t *position; /* [n_rows] */
     /* [n_turns, n_rows] rotary positions of the rows, with n_turns 1 or 3. NULL: n_turns is 0, and
        they are `position`, as in every wave without matrices of embeddings. */
     const int32_t *turn;
     int32_t n_turns;
-    const int32_t *previous;          /* [n_rows] row of position - 1 on the path; -1 at 0 */
-    const int32_t *branch;            /* [n_rows] -1: trunk */
-    const int32_t *prompt;            /* [n_rows] */
-    const int32_t *parent_row;        /* [n_rows] the parent's row of that position; -1: trunk */
-    const int32_t *token;             /* [n_trunk_rows] ids */
-    const int32_t *trunk_first;       /* [n_prompts] row of position 0 */
-    const int32_t *n_tokens;          /* [n_prompts] T, the rows of the trunk */
+    const int32_t *previous; /* [n_rows] row of position - 1 on the path; -1 at 0 */
+    const int32_t *branch;   /* [n_rows] -1: trunk */
+    const int32_t *prompt;   /* [n_rows] */
+    const int32_t
+        *parent_row;      /* [n_rows] the parent's row of that position; -1: the row has a token */
+    const int32_t *token; /* [n_embedded] ids */
+    const int32_t *trunk_first; /* [n_prompts] row of position 0 */
+    const int32_t *n_tokens;    /* [n_prompts] T, the rows of the trunk */
+    /* [n_prompts] rows of the prompt with its longest answer, by which rotary scalings for long prompts
+       go. NULL: as n_tokens */
+    const int32_t *n_longest;
     const struct ko_branch *branches; /* [n_branches] ordered as their rows */
     const struct ko_edge_set *edges;  /* [n_edge_sets] parts */
     const struct ko_removal *removals;
     int32_t n_removals;
 
     /* [n_stages] Counts of rows in stage s. n_projected: rows with their own projections, which are
-       trunk rows and those that left before s. n_convolved: these, and rows that leave at s and
+       those of trunks and their forks, and those that left before s. n_convolved: these, and rows that leave at s and
        compute their own convolution (+conv). n_active: n_projected, and all rows that leave at s. */
     const int32_t *n_projected, *n_convolved, *n_active;
     const int32_t *n_branches_active; /* [n_stages] branches among the n_active rows */
 };
+
+/* The first position of a branch's path that is not the trunk's: t0. */
+static inline int32_t ko_branch_start(const struct ko_branch *branch)
+{
+    return branch->first_position - branch->n_shared;
+}
+
+/* The position behind a branch's last row. */
+static inline int32_t ko_branch_end(const struct ko_branch *branch)
+{
+    return branch->first_position + branch->n_rows;
+}
+
+/* The rows of a branch's path that are not the trunk's. */
+static inline int32_t ko_branch_path(const struct ko_branch *branch)
+{
+    return branch->n_shared + branch->n_rows;
+}
+
+/* The row of position j on a branch's path, from ko_branch_start to before ko_branch_end. */
+static inline int32_t ko_branch_row(const struct ko_branch *branch, int32_t j)
+{
+    return j < branch->first_position ? branch->shared_row + j - ko_branch_start(branch)
+                                      : branch->first_row + j - branch->first_position;
+}
 
 /* The row that holds row r's input projection in a stage: r itself, or its parent's row where r
    leaves there. */
@@ -124,6 +164,12 @@ static inline int32_t ko_rows_turn(const struct ko_rows *rows, int32_t axis, int
 {
     const size_t of_axis = rows->n_turns == 3 ? (size_t)axis * (size_t)rows->n_rows : 0;
     return rows->turn ? rows->turn[of_axis + (size_t)row] : rows->position[row];
+}
+
+/* The rows of row r's prompt with its longest answer. */
+static inline int32_t ko_rows_longest(const struct ko_rows *rows, int32_t row)
+{
+    return (rows->n_longest ? rows->n_longest : rows->n_tokens)[rows->prompt[row]];
 }
 
 /* The part behind `part` of the same edges; NULL: that was the last. */

@@ -21,15 +21,15 @@ static bool list_keys(const struct ko_rows *rows, const struct ko_attention *arg
     int32_t b = rows->branch[row], i = rows->position[row], n = 0;
     const struct ko_branch *branch = b < 0 ? NULL : &rows->branches[b];
     const struct ko_edge_set *cut = cuts ? &rows->edges[branch->edge_set] : NULL;
-    int32_t own = branch ? branch->first_position : i + 1;
-    int32_t own_row = branch ? branch->first_row : 0;
+    const int32_t start = branch ? ko_branch_start(branch) : i + 1;
     bool any = false;
     for (int32_t j = i >= args->reach ? i - args->reach + 1 : 0; j <= i; j++) {
         bool removed = cut && ko_edge_set_has(cut, i, j);
         if (removed && !branch->after_softmax) {
             continue;
         }
-        int32_t at = j < own ? rows->trunk_first[rows->prompt[row]] + j : own_row + j - own;
+        const int32_t at =
+            j < start ? rows->trunk_first[rows->prompt[row]] + j : ko_branch_row(branch, j);
         keys->row[n] = ko_rows_source(rows, at, args->stage);
         keys->zeroed[n++] = removed;
         any = any || removed;

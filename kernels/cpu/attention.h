@@ -4,7 +4,7 @@
 #ifndef KO_KERNELS_CPU_ATTENTION_H
 #define KO_KERNELS_CPU_ATTENTION_H
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/attention_memory.h"
 
 /* Whether the prompt is computed by tiles: its last row sees enough positions. */
 static inline bool ko_cpu_attention_is_tiled(const struct ko_backend *be,
@@ -21,14 +21,6 @@ ko_cpu_attention_cut(const struct ko_rows *rows, const struct ko_attention *args
     const int32_t b = rows->branch[row];
     const bool cuts = b >= 0 && ko_branch_cuts(&rows->branches[b], args->stage, KO_MIXER_ATTENTION);
     return cuts ? &rows->branches[b] : NULL;
-}
-
-/* Of one thread, where prompts of so many tokens are not tiled: the keys of a row, their weights and
-   flags. */
-static inline size_t ko_cpu_attention_row_bytes(int32_t max_tokens)
-{
-    const size_t n = ((size_t)max_tokens + 63) / 64 * 64;
-    return n * (sizeof(int32_t) + sizeof(float) + sizeof(uint8_t));
 }
 
 /* The rows of all prompts that are tiled. */

@@ -7,18 +7,6 @@
 
 #include "kernels/cpu/attention.h"
 
-/* A set of rows of one prompt that share packed keys. */
-struct set {
-    int32_t prompt, branch; /* -1: the trunk, or several branches */
-    const int32_t *row;     /* [n_rows] rows of short branches; NULL: n_rows rows from first_row */
-    int32_t first_row, n_rows;
-    /* Of the panels of the path, those from first_panel on are packed for this set, in the slots
-       from `slot` on, and earlier ones are the trunk's. */
-    int32_t first_panel, n_panels, slot;
-    int32_t trunk;      /* the trunk's set */
-    int32_t first_tile; /* counted over all sets */
-};
-
 /* A number of whole prompts that are computed together, and the memory for it. */
 struct group {
     const struct ko_backend *be;
@@ -26,11 +14,14 @@ struct group {
     int32_t stage_rows; /* active rows */
     int32_t heads;      /* query heads of a key head, at most */
     int32_t n_sets;
-    int32_t n_slots;        /* packed panels, of each key head */
-    int32_t n_tiles;        /* of each key head */
-    int32_t n_gathered;     /* rows of short branches */
-    struct set *set;        /* [n_sets] */
-    int32_t *source;        /* [active rows] the row that holds the row's projections */
+    int32_t n_slots;           /* packed panels, of each key head */
+    int32_t n_tiles;           /* of each key head */
+    int32_t n_gathered;        /* rows of short branches */
+    struct ko_attend_set *set; /* [n_sets] */
+    /* [active rows] the row that holds the row's projections; behind them the same for the paths of
+       short forks, whose rows may not follow each other */
+    int32_t *source;
+    int32_t *own;           /* [active branches] where in `source` a short branch's path begins */
     int32_t *gathered;      /* [active branch rows] */
     bool *finite;           /* [n_slots, n_kv_heads] */
     float *packed;          /* [n_slots, n_kv_heads, slot_floats] */
@@ -38,19 +29,26 @@ struct group {
     size_t slot_floats, thread_bytes;
 };
 
-static size_t aligned_bytes(size_t bytes)
-{
-    return (bytes + 63) / 64 * 64;
-}
-
-static int32_t parts_of(int32_t n, int32_t size)
-{
-    return (n + size - 1) / size;
-}
-
+/* Whether the path has more rows behind the trunk than a query may have own keys. */
 static bool is_long(const struct ko_branch *branch)
 {
-    return branch->n_rows > KO_ATTEND_OWN;
+    return ko_branch_path(branch) > KO_ATTEND_OWN;
+}
+
+static bool is_short_fork(const struct ko_branch *branch)
+{
+    return branch->n_shared > 0 && !is_long(branch);
+}
+
+/* The panels on a branch's path from its start on. */
+static int32_t first_panel_of(const struct ko_branch *branch)
+{
+    return ko_branch_start(branch) / KO_ATTEND_PANEL;
+}
+
+static int32_t end_panel_of(const struct ko_branch *branch)
+{
+    return ko_attend_parts(ko_branch_end(branch), KO_ATTEND_PANEL);
 }
 
 /* Panels that are packed for a prompt, of each key head. */
@@ -58,12 +56,11 @@ static int32_t count_panels(const struct ko_backend *be, const struct ko_attenti
                             int32_t prompt)
 {
     const struct ko_rows *rows = &be->rows;
-    const int32_t all = parts_of(rows->n_tokens[prompt], KO_ATTEND_PANEL);
-    int32_t n = all;
+    int32_t n = ko_attend_parts(rows->n_tokens[prompt], KO_ATTEND_PANEL);
     for (int32_t at = be->tree.first[prompt]; at < be->tree.first[prompt + 1]; at++) {
         const struct ko_branch *branch = &rows->branches[be->tree.by_start[at]];
         if (branch->first_row < rows->n_active[args->stage] && is_long(branch)) {
-            n += all - branch->first_position / KO_ATTEND_PANEL;
+            n += end_panel_of(branch) - first_panel_of(branch);
         }
     }
     return n;
@@ -90,12 +87,12 @@ static int32_t end_of_group(const struct group *group, int32_t first, int32_t *n
     return end;
 }
 
-static void add_set(struct group *group, struct set set)
+static void add_set(struct group *group, struct ko_attend_set set)
 {
     set.slot = group->n_slots;
     set.first_tile = group->n_tiles;
     group->n_slots += set.n_panels - set.first_panel;
-    group->n_tiles += parts_of(set.n_rows * group->heads, KO_ATTEND_QUERIES);
+    group->n_tiles += ko_attend_parts(set.n_rows * group->heads, KO_ATTEND_QUERIES);
     group->set[group->n_sets++] = set;
 }
 
@@ -104,14 +101,14 @@ static void add_prompt(struct group *group, int32_t prompt)
 {
     const struct ko_backend *be = group->be;
     const struct ko_rows *rows = &be->rows;
-    const int32_t n_panels = parts_of(rows->n_tokens[prompt], KO_ATTEND_PANEL);
+    const int32_t n_panels = ko_attend_parts(rows->n_tokens[prompt], KO_ATTEND_PANEL);
     const int32_t trunk = group->n_sets, first = group->n_gathered;
-    add_set(group, (struct set){.prompt = prompt,
-                                .branch = -1,
-                                .first_row = rows->trunk_first[prompt],
-                                .n_rows = rows->n_tokens[prompt],
-                                .n_panels = n_panels,
-                                .trunk = trunk});
+    add_set(group, (struct ko_attend_set){.prompt = prompt,
+                                          .branch = -1,
+                                          .first_row = rows->trunk_first[prompt],
+                                          .n_rows = rows->n_tokens[prompt],
+                                          .n_panels = n_panels,
+                                          .trunk = trunk});
     for (int32_t at = be->tree.first[prompt]; at < be->tree.first[prompt + 1]; at++) {
         const int32_t b = be->tree.by_start[at];
         const struct ko_branch *branch = &rows->branches[b];
@@ -119,13 +116,13 @@ static void add_prompt(struct group *group, int32_t prompt)
             continue;
         }
         if (is_long(branch)) {
-            add_set(group, (struct set){.prompt = prompt,
-                                        .branch = b,
-                                        .first_row = branch->first_row,
-                                        .n_rows = branch->n_rows,
-                                        .first_panel = branch->first_position / KO_ATTEND_PANEL,
-                                        .n_panels = n_panels,
-                                        .trunk = trunk});
+            add_set(group, (struct ko_attend_set){.prompt = prompt,
+                                                  .branch = b,
+                                                  .first_row = branch->first_row,
+                                                  .n_rows = branch->n_rows,
+                                                  .first_panel = first_panel_of(branch),
+                                                  .n_panels = end_panel_of(branch),
+                                                  .trunk = trunk});
             continue;
         }
         for (int32_t k = 0; k < branch->n_rows; k++) {
@@ -133,21 +130,21 @@ static void add_prompt(struct group *group, int32_t prompt)
         }
     }
     if (group->n_gathered > first) {
-        add_set(group, (struct set){.prompt = prompt,
-                                    .branch = -1,
-                                    .row = group->gathered + first,
-                                    .n_rows = group->n_gathered - first,
-                                    .first_panel = n_panels,
-                                    .n_panels = n_panels,
-                                    .trunk = trunk});
+        add_set(group, (struct ko_attend_set){.prompt = prompt,
+                                              .branch = -1,
+                                              .row = group->gathered + first,
+                                              .n_rows = group->n_gathered - first,
+                                              .first_panel = n_panels,
+                                              .n_panels = n_panels,
+                                              .trunk = trunk});
     }
 }
 
 /* The panel of a path for one key head. */
-static struct ko_attend_panel panel_of(const struct group *group, const struct set *set,
+static struct ko_attend_panel panel_of(const struct group *group, const struct ko_attend_set *set,
                                        int32_t panel, int32_t kv_head)
 {
-    const struct set *owner = panel < set->first_panel ? &group->set[set->trunk] : set;
+    const struct ko_attend_set *owner = panel < set->first_panel ? &group->set[set->trunk] : set;
     const int32_t slot = owner->slot + panel - owner->first_panel;
     const size_t at = ko_at(slot, group->args->n_kv_heads, kv_head);
     float *keys = group->packed + at * group->slot_floats;
@@ -156,21 +153,21 @@ static struct ko_attend_panel panel_of(const struct group *group, const struct s
 }
 
 /* Packs panel number `slot` of all sets, for one key head. */
-static void pack_panel(const struct group *group, const struct set *set, int32_t slot,
+static void pack_panel(const struct group *group, const struct ko_attend_set *set, int32_t slot,
                        int32_t kv_head)
 {
     const struct ko_attention *args = group->args;
     const struct ko_rows *rows = &group->be->rows;
     const struct ko_branch *branch = set->branch < 0 ? NULL : &rows->branches[set->branch];
     const int32_t panel = set->first_panel + slot - set->slot, first = panel * KO_ATTEND_PANEL;
-    const int32_t left = rows->n_tokens[set->prompt] - first;
+    const int32_t end = branch ? ko_branch_end(branch) : rows->n_tokens[set->prompt];
+    const int32_t left = end - first;
     const int32_t n = left < KO_ATTEND_PANEL ? left : KO_ATTEND_PANEL;
     int32_t row[KO_ATTEND_PANEL];
     for (int32_t k = 0; k < n; k++) {
         const int32_t j = first + k;
-        const bool own = branch && j >= branch->first_position;
-        row[k] = own ? group->source[branch->first_row + j - branch->first_position]
-                     : rows->trunk_first[set->prompt] + j;
+        const bool own = branch && j >= ko_branch_start(branch);
+        row[k] = own ? group->source[ko_branch_row(branch, j)] : rows->trunk_first[set->prompt] + j;
     }
     const struct ko_attend_panel to = panel_of(group, set, panel, kv_head);
     const struct ko_attend_pack pack = {.n = n,
@@ -192,7 +189,7 @@ static int32_t first_head(const struct ko_attention *args, int32_t kv_head)
     return (int32_t)((heads + args->n_kv_heads - 1) / args->n_kv_heads);
 }
 
-static struct ko_attend_query query_of(const struct group *group, const struct set *set,
+static struct ko_attend_query query_of(const struct group *group, const struct ko_attend_set *set,
                                        int32_t row, int32_t head)
 {
     const struct ko_attention *args = group->args;
@@ -207,9 +204,9 @@ static struct ko_attend_query query_of(const struct group *group, const struct s
         .sink = args->sinks ? &args->sinks[head] : NULL,
         .out = args->out + ko_at3(row, args->n_heads, head, args->d_value, 0)};
     if (set->row) {
-        const struct ko_branch *branch = &rows->branches[rows->branch[row]];
-        query.own = branch->first_position;
-        query.own_row = group->source + branch->first_row;
+        const int32_t b = rows->branch[row];
+        query.own = ko_branch_start(&rows->branches[b]);
+        query.own_row = group->source + group->own[b];
     }
     if (cut && ko_branch_cuts_head(cut, head)) {
         const struct ko_edge_set *edges = ko_edge_set_into(&rows->edges[cut->edge_set], i);
@@ -220,7 +217,7 @@ static struct ko_attend_query query_of(const struct group *group, const struct s
     return query;
 }
 
-static void attend_tile(const struct group *group, const struct set *set, int32_t tile,
+static void attend_tile(const struct group *group, const struct ko_attend_set *set, int32_t tile,
                         int32_t kv_head, unsigned char *scratch)
 {
     const struct ko_attention *args = group->args;
@@ -229,7 +226,7 @@ static void attend_tile(const struct group *group, const struct set *set, int32_
     const int32_t first = tile * KO_ATTEND_QUERIES, left = set->n_rows * heads - first;
     struct ko_attend_query query[KO_ATTEND_QUERIES];
     struct ko_attend_panel *panels = (void *)scratch;
-    float *q = (void *)(scratch + aligned_bytes((size_t)set->n_panels * sizeof *panels));
+    float *q = (void *)(scratch + ko_attend_aligned((size_t)set->n_panels * sizeof *panels));
     float *score = q + ko_at(args->d_head, KO_ATTEND_QUERIES, 0);
     const int32_t n = left < KO_ATTEND_QUERIES ? left : KO_ATTEND_QUERIES;
     for (int32_t k = 0; k < n; k++) {
@@ -260,12 +257,12 @@ static void attend_tile(const struct group *group, const struct set *set, int32_
 }
 
 /* The last set whose first slot, or first tile, is not beyond n. */
-static const struct set *set_with(const struct group *group, int32_t n, bool tiles)
+static const struct ko_attend_set *set_with(const struct group *group, int32_t n, bool tiles)
 {
     int32_t low = 0, high = group->n_sets;
     while (high - low > 1) {
         const int32_t middle = low + (high - low) / 2;
-        const struct set *set = &group->set[middle];
+        const struct ko_attend_set *set = &group->set[middle];
         if ((tiles ? set->first_tile : set->slot) <= n) {
             low = middle;
         } else {
@@ -291,29 +288,22 @@ static void compute_group(const struct group *group)
 #pragma omp for schedule(dynamic, 1)
         for (int64_t k = 0; k < n_tiles; k++) {
             const int32_t tile = (int32_t)(k % group->n_tiles);
-            const struct set *set = set_with(group, tile, true);
+            const struct ko_attend_set *set = set_with(group, tile, true);
             attend_tile(group, set, tile - set->first_tile, (int32_t)(k / group->n_tiles), mine);
         }
     }
 }
 
-/* The memory of a group, in the order of `lay_out`. */
-enum { N_PARTS = 6 };
-struct sizes {
-    size_t n_panels, n_kv_heads, slot_floats;
-    size_t thread_bytes, threads;
-    size_t n_sets, n_rows;
-};
-
-static void list_parts(const struct sizes *size, size_t bytes[N_PARTS])
+/* The rows of the paths of all short forks behind the trunk. */
+static size_t count_fork_rows(const struct group *group)
 {
-    const size_t n_slots = size->n_panels * size->n_kv_heads;
-    bytes[0] = n_slots * size->slot_floats * sizeof(float);
-    bytes[1] = size->thread_bytes * size->threads;
-    bytes[2] = size->n_sets * sizeof(struct set);
-    bytes[3] = size->n_rows * sizeof(int32_t);
-    bytes[4] = size->n_rows * sizeof(int32_t);
-    bytes[5] = n_slots * sizeof(bool);
+    const struct ko_rows *rows = &group->be->rows;
+    size_t n = 0;
+    for (int32_t b = 0; b < rows->n_branches_active[group->args->stage]; b++) {
+        const struct ko_branch *branch = &rows->branches[b];
+        n += is_short_fork(branch) ? (size_t)ko_branch_path(branch) : 0;
+    }
+    return n;
 }
 
 /* Divides memory for the group that needs most; with `memory` NULL only adds up its bytes. */
@@ -321,27 +311,30 @@ static size_t lay_out(struct group *group, int32_t n_panels, unsigned char *memo
 {
     const struct ko_rows *rows = &group->be->rows;
     const struct ko_attention *args = group->args;
-    const struct sizes size = {.n_panels = (size_t)n_panels,
-                               .n_kv_heads = (size_t)args->n_kv_heads,
-                               .slot_floats = group->slot_floats,
-                               .thread_bytes = group->thread_bytes,
-                               .threads = (size_t)group->be->threads,
-                               .n_sets = 2 * (size_t)rows->n_prompts +
-                                         (size_t)rows->n_branches_active[args->stage],
-                               .n_rows = (size_t)group->stage_rows};
-    size_t bytes[N_PARTS], at[N_PARTS], n = 0;
-    list_parts(&size, bytes);
-    for (size_t k = 0; k < N_PARTS; k++) {
+    const size_t n_branches = (size_t)rows->n_branches_active[args->stage];
+    const struct ko_attend_sizes size = {.n_panels = (size_t)n_panels,
+                                         .n_kv_heads = (size_t)args->n_kv_heads,
+                                         .slot_floats = group->slot_floats,
+                                         .thread_bytes = group->thread_bytes,
+                                         .threads = (size_t)group->be->threads,
+                                         .n_sets = 2 * (size_t)rows->n_prompts + n_branches,
+                                         .n_rows = (size_t)group->stage_rows,
+                                         .n_branches = n_branches,
+                                         .n_fork_rows = count_fork_rows(group)};
+    size_t bytes[KO_ATTEND_PARTS], at[KO_ATTEND_PARTS], n = 0;
+    ko_attend_list_parts(&size, bytes);
+    for (size_t k = 0; k < KO_ATTEND_PARTS; k++) {
         at[k] = n;
-        n += aligned_bytes(bytes[k]);
+        n += ko_attend_aligned(bytes[k]);
     }
     if (memory) {
         group->packed = (void *)(memory + at[0]);
         group->scratch = memory + at[1];
         group->set = (void *)(memory + at[2]);
         group->source = (void *)(memory + at[3]);
-        group->gathered = (void *)(memory + at[4]);
-        group->finite = (void *)(memory + at[5]);
+        group->own = (void *)(memory + at[4]);
+        group->gathered = (void *)(memory + at[5]);
+        group->finite = (void *)(memory + at[6]);
     }
     return n;
 }
@@ -357,56 +350,22 @@ static int32_t most_panels(const struct group *group)
     return most;
 }
 
-/* A tile's scratch: its panels, its queries and results, and scores. numbers: of a key and a value. */
-static size_t tile_bytes(int32_t max_tokens, size_t numbers)
+/* Fills `source` and `own`. */
+static void list_sources(struct group *group)
 {
-    const size_t panels = (size_t)parts_of(max_tokens, KO_ATTEND_PANEL);
-    const size_t score = (size_t)KO_ATTEND_ROWS * KO_ATTEND_BLOCK;
-    return aligned_bytes(panels * sizeof(struct ko_attend_panel)) +
-           aligned_bytes((numbers * KO_ATTEND_QUERIES + score) * sizeof(float));
-}
-
-/* Panels of all long branches. A branch may share its first and its last panel with nothing else. */
-static size_t count_branch_panels(const struct ko_attention_load *load)
-{
-    const int32_t more = load->n_branch_rows - load->n_branches; /* than one row each */
-    const int32_t fit = more / KO_ATTEND_OWN;
-    const int32_t n_long = fit < load->n_branches ? fit : load->n_branches;
-    return n_long == 0 ? 0 : (size_t)parts_of(more + n_long, KO_ATTEND_PANEL) + (size_t)n_long;
-}
-
-size_t ko_cpu_attention_bytes(const struct ko_attention_load *load, int threads)
-{
-    const size_t n_threads = (size_t)threads, n_kv = (size_t)load->n_kv_heads;
-    if (n_kv == 0 || load->n_prompts == 0) {
-        return 0;
+    const struct ko_rows *rows = &group->be->rows;
+    int32_t n = group->stage_rows;
+    for (int32_t r = 0; r < n; r++) {
+        group->source[r] = ko_rows_source(rows, r, group->args->stage);
     }
-    if (load->max_tokens < KO_CPU_TILED_FROM) {
-        return n_threads * ko_cpu_attention_row_bytes(load->max_tokens);
+    for (int32_t b = 0; b < rows->n_branches_active[group->args->stage]; b++) {
+        const struct ko_branch *branch = &rows->branches[b];
+        const bool is_listed = is_short_fork(branch);
+        group->own[b] = is_listed ? n : branch->first_row;
+        for (int32_t j = ko_branch_start(branch); is_listed && j < ko_branch_end(branch); j++) {
+            group->source[n++] = group->source[ko_branch_row(branch, j)];
+        }
     }
-    const size_t numbers = (size_t)load->d_head + ko_attend_width(load->d_head);
-    const size_t slot_floats = numbers * KO_ATTEND_PANEL, n_prompts = (size_t)load->n_prompts;
-    const size_t of_branches = count_branch_panels(load);
-    const size_t together = KO_CPU_PACKED_FLOATS / (slot_floats * n_kv);
-    const size_t of_trunks =
-        (size_t)parts_of(load->n_rows - load->n_branch_rows, KO_ATTEND_PANEL) + n_prompts;
-    const size_t all = of_trunks + of_branches;
-    const size_t one = (size_t)parts_of(load->max_tokens, KO_ATTEND_PANEL) +
-                       (of_branches + n_prompts - 1) / n_prompts;
-    const size_t most = one > together ? one : together;
-    const struct sizes size = {.n_panels = all < most ? all : most,
-                               .n_kv_heads = n_kv,
-                               .slot_floats = slot_floats,
-                               .thread_bytes = tile_bytes(load->max_tokens, numbers),
-                               .threads = n_threads,
-                               .n_sets = 2 * n_prompts + (size_t)load->n_branches,
-                               .n_rows = (size_t)load->n_rows};
-    size_t bytes[N_PARTS], n = 0;
-    list_parts(&size, bytes);
-    for (size_t k = 0; k < N_PARTS; k++) {
-        n += aligned_bytes(bytes[k]);
-    }
-    return n;
 }
 
 enum ko_code ko_cpu_attention_tiles(struct ko_backend *be, const struct ko_attention *args,
@@ -417,18 +376,16 @@ enum ko_code ko_cpu_attention_tiles(struct ko_backend *be, const struct ko_atten
     struct group group = {.be = be,
                           .args = args,
                           .stage_rows = rows->n_active[args->stage],
-                          .heads = parts_of(args->n_heads, args->n_kv_heads),
+                          .heads = ko_attend_parts(args->n_heads, args->n_kv_heads),
                           .slot_floats = numbers * KO_ATTEND_PANEL,
-                          .thread_bytes = tile_bytes(rows->max_tokens, numbers)};
+                          .thread_bytes = ko_attend_tile_bytes(rows->max_tokens, numbers)};
     const int32_t most = most_panels(&group);
     unsigned char *memory = ko_cpu_scratch(be, lay_out(&group, most, NULL), err);
     if (!memory) {
         return KO_E_MEMORY;
     }
     (void)lay_out(&group, most, memory);
-    for (int32_t r = 0; r < group.stage_rows; r++) {
-        group.source[r] = ko_rows_source(rows, r, args->stage);
-    }
+    list_sources(&group);
     for (int32_t p = 0, n_panels = 0; p < rows->n_prompts;) {
         const int32_t end = end_of_group(&group, p, &n_panels);
         group.n_sets = group.n_slots = group.n_tiles = group.n_gathered = 0;

@@ -39,12 +39,12 @@ static bool reads_part(const struct ko_edge_set *edges, const struct ko_edge_set
 static int32_t last_reader(const struct ko_delta_walk *walk, int32_t b,
                            const struct ko_edge_set *edges, const struct ko_edge_set *part)
 {
-    int32_t t0 = walk->be->rows.branches[b].first_position;
-    int32_t i = walk->be->rows.n_tokens[walk->prompt] - 1;
-    while (i >= t0 && !reads_part(edges, part, i)) {
+    const struct ko_branch *branch = &walk->be->rows.branches[b];
+    int32_t i = ko_branch_end(branch) - 1;
+    while (i >= branch->first_position && !reads_part(edges, part, i)) {
         i--;
     }
-    return i >= t0 ? i : -1;
+    return i >= branch->first_position ? i : -1;
 }
 
 /* Number k of the part's source set; -1 for NULL. */
@@ -65,7 +65,8 @@ static void mark_trunk(const struct ko_delta_walk *walk)
         walk->started[k] = -1;
     }
     for (int32_t at = tree->first[walk->prompt]; at < tree->first[walk->prompt + 1]; at++) {
-        int32_t b = tree->by_start[at], until = walk->be->rows.branches[b].first_position - 1;
+        const int32_t b = tree->by_start[at];
+        const int32_t until = ko_branch_start(&walk->be->rows.branches[b]) - 1;
         const struct ko_edge_set *edges = b < walk->active ? edges_of(walk, b) : NULL;
         for (const struct ko_edge_set *part = edges; part; part = ko_edge_set_next(part)) {
             int32_t k = set_of(walk, part);
@@ -141,7 +142,7 @@ static void put_row(const struct ko_delta_walk *walk, const struct reading *read
                     int32_t i)
 {
     if (reads_part(reading->edges, reading->part, i)) {
-        ko_delta_write(walk, r, reading->branch->first_row + i - reading->branch->first_position);
+        ko_delta_write(walk, r, ko_branch_row(reading->branch, i));
     }
 }
 
@@ -158,12 +159,15 @@ static float multiply_own(const struct ko_delta_walk *walk, const struct ko_delt
 static void walk_rows(struct ko_delta_walk *walk, const struct reading *reading, const float *from)
 {
     struct ko_delta_part *own = &walk->own;
-    int32_t t0 = reading->branch->first_position;
-    for (int32_t i = t0; i <= reading->last; i++) {
-        ko_delta_read(walk, own, reading->branch->first_row + i - t0, 1);
+    const struct ko_branch *branch = reading->branch;
+    for (int32_t i = ko_branch_start(branch); i <= reading->last; i++) {
+        ko_delta_read(walk, own, ko_branch_row(branch, i), 1);
         ko_delta_step(walk, own, reading->part && reading->part->source[i], from,
                       i == reading->last ? NULL : walk->branch);
         from = walk->branch;
+        if (i < branch->first_position) {
+            continue;
+        }
         if (reads_own(reading, i)) {
             ko_delta_add(walk, own, 0, own->beta[0] * multiply_own(walk, own));
         }
@@ -171,20 +175,22 @@ static void walk_rows(struct ko_delta_walk *walk, const struct reading *reading,
     }
 }
 
+/* No chunk has both rows of the stem and rows of the fork: each has consecutive rows. */
 static void walk_chunks(struct ko_delta_walk *walk, const struct reading *reading,
                         const float *from)
 {
     struct ko_delta_part *own = &walk->own;
-    int32_t t0 = reading->branch->first_position;
-    for (int32_t i = t0, n = 0; i <= reading->last; i += n) {
-        int32_t left = reading->last + 1 - i;
-        n = left < KO_DELTA_ROWS ? left : KO_DELTA_ROWS;
-        ko_delta_read(walk, own, reading->branch->first_row + i - t0, n);
+    const struct ko_branch *branch = reading->branch;
+    for (int32_t i = ko_branch_start(branch), n = 0; i <= reading->last; i += n) {
+        const bool is_own = i >= branch->first_position;
+        const int32_t end = is_own ? reading->last + 1 : branch->first_position;
+        n = end - i < KO_DELTA_ROWS ? end - i : KO_DELTA_ROWS;
+        ko_delta_read(walk, own, ko_branch_row(branch, i), n);
         ko_delta_multiply(walk, own, n);
         ko_delta_advance(walk, own, reading->part ? reading->part->source + i : NULL, from,
-                         n == left ? NULL : walk->branch, true);
+                         i + n > reading->last ? NULL : walk->branch, is_own);
         from = walk->branch;
-        for (int32_t r = 0; r < n; r++) {
+        for (int32_t r = 0; is_own && r < n; r++) {
             if (reads_own(reading, i + r)) {
                 float product = own->products.read[ko_at(r, KO_DELTA_ROWS, r)]; /* q . k */
                 ko_delta_add(walk, own, r, own->beta[r] * product);
@@ -200,14 +206,14 @@ static void walk_branch(struct ko_delta_walk *walk, int32_t b, const struct ko_e
                         const struct ko_edge_set *part, int32_t begin)
 {
     const struct ko_branch *branch = &walk->be->rows.branches[b];
-    int32_t t0 = branch->first_position;
+    const int32_t start = ko_branch_start(branch);
     struct reading reading = {
         .branch = branch, .edges = edges, .part = part, .last = last_reader(walk, b, edges, part)};
     if (reading.last < 0) {
         return;
     }
-    const float *from = start_of(walk, set_of(walk, part), begin, t0);
-    if (reading.last + 1 - t0 < BRANCH_CHUNKED_FROM) {
+    const float *from = start_of(walk, set_of(walk, part), begin, start);
+    if (reading.last + 1 - start < BRANCH_CHUNKED_FROM) {
         walk_rows(walk, &reading, from);
     } else {
         walk_chunks(walk, &reading, from);
@@ -222,7 +228,7 @@ static void walk_branches(struct ko_delta_walk *walk, int32_t begin, int32_t n, 
     const struct ko_branch *branches = walk->be->rows.branches;
     for (; *at < tree->first[walk->prompt + 1]; ++*at) {
         int32_t b = tree->by_start[*at];
-        if (branches[b].first_position >= begin + n) {
+        if (ko_branch_start(&branches[b]) >= begin + n) {
             return;
         }
         if (b >= walk->active) {

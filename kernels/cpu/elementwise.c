@@ -274,7 +274,7 @@ enum ko_code ko_cpu_rope(struct ko_backend *be, const struct ko_rope *args, stru
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < rows->n_projected[args->stage]; r++) {
         float angles[2][KO_SECTION_PAIRS];
-        bool is_long = rows->n_tokens[rows->prompt[r]] > args->long_from;
+        bool is_long = ko_rows_longest(rows, r) > args->long_from;
         const float *cosine = is_long ? args->long_cos : args->cos;
         const float *sine = is_long ? args->long_sin : args->sin;
         float *x = args->x + ko_at(r, args->ld, 0);

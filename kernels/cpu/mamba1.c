@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mamba-1's scan on the CPU, from the top. The threads share the prompts and blocks of channels.
-   The trunk is walked once, and each branch is computed when the trunk reaches its first position.
-   The steps are in scan.c and scan_branch.c. */
+   The trunk is walked once, and each branch is computed when the trunk reaches the position where its
+   path begins. The steps are in scan.c and scan_branch.c. */
 #include <omp.h>
 #include <string.h>
 
 #include "kernels/cpu/scan.h"
 
-/* Sets trunk_until: a reader needs the trunk's h'_k up to the end, another branch up to the
+/* Sets trunk_until: a reader needs the trunk's h'_k up to its end, another branch up to the
    position where it leaves. */
 static void mark_trunk(const struct ko_scan *scan)
 {
@@ -22,10 +22,10 @@ static void mark_trunk(const struct ko_scan *scan)
             continue;
         }
         const struct ko_branch *branch = &rows->branches[b];
-        int32_t until = branch->first_position - 1;
+        int32_t until = ko_branch_start(branch) - 1;
         if (ko_scan_reads(scan, b)) {
-            until = branch->parent < 0 ? rows->n_tokens[scan->prompt] - 1
-                                       : rows->branches[branch->parent].first_position - 1;
+            until = branch->parent < 0 ? ko_branch_end(branch) - 1
+                                       : ko_branch_start(&rows->branches[branch->parent]) - 1;
         }
         ko_scan_need(scan, b, until, scan->trunk_until);
     }
@@ -44,7 +44,7 @@ static void scan_block(const struct ko_scan *scan)
     memset(scan->trunk, 0, scan->state * sizeof(float));
     mark_trunk(scan);
     for (int32_t i = 0; i < n_tokens; i++) {
-        for (; at < end && rows->branches[tree->by_start[at]].first_position == i; at++) {
+        for (; at < end && ko_branch_start(&rows->branches[tree->by_start[at]]) == i; at++) {
             int32_t b = tree->by_start[at];
             if (b < scan->active && !ko_scan_reads(scan, b)) {
                 ko_scan_branch(scan, b);

@@ -61,7 +61,8 @@ static void advance_state(const struct walk *walk, int32_t source, bool removed,
     walk->be->isa->scan_advance(&row, walk->args->decay + at);
 }
 
-/* Computes the rows of branch b. The trunk's states are those before its first position. */
+/* Computes the rows of branch b. The trunk's states are those before the position where its
+   path begins. */
 static void walk_branch(const struct walk *walk, int32_t b)
 {
     const struct ko_rows *rows = &walk->be->rows;
@@ -75,11 +76,12 @@ static void walk_branch(const struct walk *walk, int32_t b)
         memcpy(state_of(walk->branch, set), state_of(walk->trunk, set),
                KO_SCAN_BLOCK * sizeof *walk->branch);
     }
-    for (int32_t k = 0; k < branch->n_rows; k++) {
-        int32_t row = branch->first_row + k, i = branch->first_position + k;
+    for (int32_t i = ko_branch_start(branch); i < ko_branch_end(branch); i++) {
+        const int32_t row = ko_branch_row(branch, i);
+        const bool is_own = i >= branch->first_position;
         int32_t source = ko_rows_source_after_conv(rows, row, args->stage);
-        const struct ko_edge_set *reads = ko_edge_set_into(edges, i);
-        float *out = args->out + ko_at(row, args->d, walk->first);
+        const struct ko_edge_set *reads = is_own ? ko_edge_set_into(edges, i) : NULL;
+        float *out = is_own ? args->out + ko_at(row, args->d, walk->first) : walk->unused;
         advance_state(walk, source, false, walk->branch, reads ? walk->unused : out);
         for (const struct ko_edge_set *part = edges; part; part = ko_edge_set_next(part)) {
             int32_t set = ko_cpu_tree_set(&walk->be->tree, rows, part);
@@ -113,7 +115,7 @@ static void walk_trunk(const struct walk *walk, int32_t max_sets)
     int32_t at = tree->first[walk->prompt], end = tree->first[walk->prompt + 1];
     memset(walk->trunk, 0, (1 + (size_t)max_sets) * KO_SCAN_BLOCK * sizeof(float));
     for (int32_t i = 0; i < rows->n_tokens[walk->prompt]; i++) {
-        for (; at < end && rows->branches[tree->by_start[at]].first_position == i; at++) {
+        for (; at < end && ko_branch_start(&rows->branches[tree->by_start[at]]) == i; at++) {
             if (tree->by_start[at] < walk->active) {
                 walk_branch(walk, tree->by_start[at]);
             }

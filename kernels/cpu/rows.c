@@ -12,7 +12,7 @@ enum ko_code ko_cpu_embed(struct ko_backend *be, const struct ko_embed *args, st
     const float *token = args->tokens.data, *position = args->positions.data;
     int32_t d = token ? args->tokens.n_in : args->positions.n_in;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
-    for (int32_t r = 0; r < rows->n_trunk_rows; r++) {
+    for (int32_t r = 0; r < rows->n_embedded; r++) {
         float *to = args->x + ko_at(r, d, 0);
         int32_t place = args->first_position + rows->position[r];
         if (!token) {

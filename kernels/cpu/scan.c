@@ -183,7 +183,6 @@ void ko_scan_readers(const struct ko_scan *scan, const struct ko_scan_inputs *in
         if (!ko_scan_reads(scan, b) || in->i < branch->first_position) {
             continue;
         }
-        ko_scan_write(scan, in, branch->first_row + in->i - branch->first_position,
-                      ko_scan_y(scan, in, b));
+        ko_scan_write(scan, in, ko_branch_row(branch, in->i), ko_scan_y(scan, in, b));
     }
 }

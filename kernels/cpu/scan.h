@@ -2,9 +2,10 @@
 /* Mamba-1's scan over one prompt's rows and one block of channels.
 
    A *path* is a run of rows that have their own inputs: the trunk, or a branch that left its parent
-   in an earlier stage or computes its own convolution. The scan carries the state h along a path.
-   For each source set k that a removed edge needs, it also carries h'_k, which has the same decay
-   as h but not the inputs of the sources in k. The two are equal up to the first source.
+   in an earlier stage or computes its own convolution. A fork's path begins with the rows of its
+   stem, of which it writes none. The scan carries the state h along a path. For each source set k
+   that a removed edge needs, it also carries h'_k, which has the same decay as h but not the inputs
+   of the sources in k. The two are equal up to the first source.
 
    A branch that leaves its parent in this stage has the parent's inputs, hence the same decays and
    states. It is a *reader* of the parent's path: it only chooses which state it reads. If a branch
@@ -110,7 +111,7 @@ int32_t ko_scan_first_reader(const struct ko_scan *scan, int32_t parent);
 void ko_scan_readers(const struct ko_scan *scan, const struct ko_scan_inputs *in, int32_t parent);
 
 /* Computes all rows of branch b and of its readers. The trunk's states must be those before the
-   branch's first position. */
+   position where its path begins. */
 void ko_scan_branch(const struct ko_scan *scan, int32_t b);
 
 #endif

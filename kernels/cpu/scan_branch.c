@@ -9,7 +9,7 @@
 static bool mark_branch(const struct ko_scan *scan, int32_t b)
 {
     const struct ko_cpu_tree *tree = &scan->be->tree;
-    int32_t last = scan->be->rows.n_tokens[scan->prompt] - 1;
+    const struct ko_branch *branches = scan->be->rows.branches;
     bool any = false;
     for (int32_t k = 0; k < tree->max_sets; k++) {
         scan->branch_until[k] = -1;
@@ -18,10 +18,10 @@ static bool mark_branch(const struct ko_scan *scan, int32_t b)
         int32_t child = tree->child[at];
         if (ko_scan_reads(scan, child)) {
             any = true;
-            ko_scan_need(scan, child, last, scan->branch_until);
+            ko_scan_need(scan, child, ko_branch_end(&branches[child]) - 1, scan->branch_until);
         }
     }
-    ko_scan_need(scan, b, last, scan->branch_until);
+    ko_scan_need(scan, b, ko_branch_end(&branches[b]) - 1, scan->branch_until);
     return any;
 }
 
@@ -29,10 +29,9 @@ static bool mark_branch(const struct ko_scan *scan, int32_t b)
    h' in the masked channels. */
 static bool reads_one_state(const struct ko_scan *scan, int32_t b)
 {
-    const struct ko_rows *rows = &scan->be->rows;
-    const struct ko_branch *branch = &rows->branches[b];
+    const struct ko_branch *branch = &scan->be->rows.branches[b];
     const struct ko_edge_set *edges = ko_scan_edges(scan, b);
-    for (int32_t i = branch->first_position; edges && i < rows->n_tokens[scan->prompt]; i++) {
+    for (int32_t i = branch->first_position; edges && i < ko_branch_end(branch); i++) {
         if (!edges->target[i]) {
             return false;
         }
@@ -46,7 +45,8 @@ static const float *start_short(const struct ko_scan *scan, int32_t b, int32_t k
 {
     const struct ko_branch *branch = &scan->be->rows.branches[b];
     const float *h = scan->trunk;
-    const float *removed = k < 0 ? h : ko_scan_before(scan, scan->trunk, k, branch->first_position);
+    const float *removed =
+        k < 0 ? h : ko_scan_before(scan, scan->trunk, k, ko_branch_start(branch));
     if (!mask || removed == h) {
         return removed;
     }
@@ -64,15 +64,15 @@ static void branch_short(const struct ko_scan *scan, int32_t b)
     const struct ko_rows *rows = &scan->be->rows;
     const struct ko_mamba1 *args = scan->args;
     const struct ko_branch *branch = &rows->branches[b];
-    const int32_t last = rows->n_tokens[scan->prompt] - 1;
+    const int32_t last = ko_branch_end(branch) - 1;
     const struct ko_edge_set *edges = ko_scan_edges(scan, b);
     const int32_t k = edges ? ko_cpu_tree_set(&scan->be->tree, rows, edges) : -1;
     const uint8_t *mask =
         edges ? ko_cpu_mask(rows, branch, args->masks, args->stage, args->d_inner) : NULL;
     mask = mask ? mask + scan->first : NULL;
     const float *from = start_short(scan, b, k, mask);
-    for (int32_t i = branch->first_position; i <= last; i++) {
-        int32_t at = branch->first_row + i - branch->first_position;
+    for (int32_t i = ko_branch_start(branch); i <= last; i++) {
+        const int32_t at = ko_branch_row(branch, i);
         struct ko_scan_inputs in = ko_scan_read(scan, at, i);
         const float *input = scan->input;
         if (edges && edges->source[i]) {
@@ -91,8 +91,10 @@ static void branch_short(const struct ko_scan *scan, int32_t b)
                                   .to = i == last ? NULL : scan->branch,
                                   .y = scan->y};
         isa->scan_step(&row, scan->a2, in.delta);
-        /* With a mask the state holds both kinds of channels, so y is also the y of h. */
-        ko_scan_write(scan, &in, at, ko_scan_choose(scan, &in, b, edges, scan->y, scan->y));
+        if (i >= branch->first_position) {
+            /* With a mask the state holds both kinds of channels, so y is also the y of h. */
+            ko_scan_write(scan, &in, at, ko_scan_choose(scan, &in, b, edges, scan->y, scan->y));
+        }
         from = scan->branch;
     }
 }
@@ -101,7 +103,7 @@ static void branch_short(const struct ko_scan *scan, int32_t b)
 static void start_long(const struct ko_scan *scan, int32_t b)
 {
     const struct ko_cpu_tree *tree = &scan->be->tree;
-    int32_t i = scan->be->rows.branches[b].first_position;
+    const int32_t i = ko_branch_start(&scan->be->rows.branches[b]);
     int32_t n_sets = tree->first_set[scan->prompt + 1] - tree->first_set[scan->prompt];
     memcpy(scan->branch, scan->trunk, scan->state * sizeof(float));
     for (int32_t k = 0; k < n_sets; k++) {
@@ -121,13 +123,15 @@ void ko_scan_branch(const struct ko_scan *scan, int32_t b)
         branch_short(scan, b);
         return;
     }
-    const int32_t last = rows->n_tokens[scan->prompt] - 1;
+    const int32_t last = ko_branch_end(branch) - 1;
     start_long(scan, b);
-    for (int32_t i = branch->first_position; i <= last; i++) {
-        int32_t at = branch->first_row + i - branch->first_position;
+    for (int32_t i = ko_branch_start(branch); i <= last; i++) {
+        const int32_t at = ko_branch_row(branch, i);
         struct ko_scan_inputs in = ko_scan_read(scan, at, i);
         ko_scan_step(scan, &in, scan->branch, scan->branch_until, i == last);
-        ko_scan_write(scan, &in, at, ko_scan_y(scan, &in, b));
-        ko_scan_readers(scan, &in, b);
+        if (i >= branch->first_position) {
+            ko_scan_write(scan, &in, at, ko_scan_y(scan, &in, b));
+            ko_scan_readers(scan, &in, b);
+        }
     }
 }

@@ -43,7 +43,7 @@ static int32_t prompt_of(const struct ko_rows *rows, int32_t b)
 
 static int32_t start_of(const struct ko_rows *rows, int32_t b)
 {
-    return rows->branches[b].first_position;
+    return ko_branch_start(&rows->branches[b]);
 }
 
 static int32_t first_source(const uint8_t *source, int32_t n_tokens)

@@ -10,7 +10,8 @@ struct ko_cpu_tree {
 
     /* Prompt p has the branches by_start[first[p] .. first[p + 1]). */
     int32_t *first;    /* [n_prompts + 1] */
-    int32_t *by_start; /* [n_branches] ordered by prompt, first position, number */
+    int32_t *by_start; /* [n_branches] ordered by prompt, start of the path (ko_branch_start),
+                          number */
 
     /* Parent k has the children child[first_child[k] .. first_child[k + 1]). Branch b is parent b,
        and the trunk of prompt p is parent n_branches + p. */

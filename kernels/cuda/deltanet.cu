@@ -5,10 +5,11 @@
 // read it; a block without such rows ends at once.
 //
 // The block first walks the item's trunk rows before t0. All branches of the item start from this
-// state. No state is written to global memory. LANES neighbouring threads share C columns of the
-// state: each holds R of the d_key numbers of a column in registers. Rows are loaded in tiles. While
-// a tile is computed, each warp already reads its row of the next one into registers; then it norms
-// q and k, and writes the row to the other of two buffers in shared memory.
+// state. A fork first walks the rows that it shares with its stem, whose results another item writes.
+// No state is written to global memory. LANES neighbouring threads share C columns of the state: each
+// holds R of the d_key numbers of a column in registers. Rows are loaded in tiles. While a tile is
+// computed, each warp already reads its row of the next one into registers; then it norms q and k, and
+// writes the row to the other of two buffers in shared memory.
 //
 // Where a head has one decay, a long trunk goes in chunks instead (deltanet_chunk.cuh).
 #include "kernels/cuda/cuda.h"
@@ -22,7 +23,7 @@ struct tile_row {
     int row;     // row of the result
     bool writes; // v is written into the state
     bool own;    // it is not, but the row itself reads its own write (`later`)
-    bool reads;  // the row reads the block's state
+    bool reads;  // the row reads the block's state; a row of a fork's stem does so in another item
     float beta, decay;
     float own_weight; // beta q . k
 };
@@ -43,9 +44,12 @@ template <int R, int C> union memory<R, C, true> {
     struct chunk<R> chunk;
 };
 
-// The rows of one branch or of a trunk, or the rows of an item's branches that have one row each.
+// Rows of a trunk, or of the path of one branch, or the rows of an item's branches that have one row
+// each.
 struct row_list {
-    int first, n;     // the rows [first, first + n); with single_rows: entries of item_branch
+    // A trunk's rows [first, first + n). With single_rows, entries of item_branch. Of a branch's path: n
+    // rows, and first is not read.
+    int first, n;
     bool single_rows; // each entry is a branch of one row
     int position;     // of the first row
     int edge_set;     // -1: none
@@ -95,12 +99,13 @@ template <int R, int C, bool PER_CHANNEL> struct scan {
         const int b = list.single_rows ? rows.item_branch[list.first + k] : list.branch;
         const int i = list.single_rows ? list.position : list.position + k;
         const bool removed = without && rows.source[ko_at(list.edge_set, rows.max_tokens, i)] != 0;
-        t.row = list.single_rows ? rows.branches[b].first_row : list.first + k;
+        t.row = b >= 0 ? branch_row(rows.branches[b], i) : list.first + k;
         t.writes = !removed;
         t.own = removed && rows.later[list.edge_set] != 0;
         const bool cut = b >= 0 && is_cut(b);
         t.reads = without == (cut && is_target(list.edge_set, i)) &&
-                  (b < 0 || item_writes(rows, rows.branches[b], list.edge_set, cut, i));
+                  (b < 0 || (i >= rows.branches[b].first_position &&
+                             item_writes(rows, rows.branches[b], list.edge_set, cut, i)));
         return t;
     }
 
@@ -313,7 +318,7 @@ template <int R, int C, bool PER_CHANNEL> struct scan {
         }
     }
 
-    // The trunk's rows, or those of branches of several rows, each from the state s.
+    // The trunk's rows, or those of the branches' paths from t0 on, each from the state s.
     __device__ __forceinline__ void many_rows(const struct ko_scan_item &item, int n_active,
                                               const bool (&reads)[2], float (&s)[C][R])
     {
@@ -323,11 +328,9 @@ template <int R, int C, bool PER_CHANNEL> struct scan {
         }
         for (int k = 0; k < (item.n > 0 ? n_active : 1); k++) {
             struct row_list own = {
-                rows.trunk_first[item.prompt], rows.n_tokens[item.prompt], false, 0, -1, -1};
+                rows.trunk_first[item.prompt], item.n_shared + item.n_rows, false, 0, -1, -1};
             if (item.n > 0) {
                 own.branch = rows.item_branch[item.first + k];
-                own.first = rows.branches[own.branch].first_row;
-                own.n = rows.branches[own.branch].n_rows;
                 own.position = item.t0;
                 own.edge_set = item.edge_set;
                 if (!reads[is_cut(own.branch)]) {
@@ -345,11 +348,11 @@ template <int R, int C, bool PER_CHANNEL> struct scan {
     // reads[0], reads[1]: whether a branch that keeps, or loses, edges in this head has rows that
     // read the block's state. Returns whether the item has such a branch. All threads call it.
     __device__ __forceinline__ bool find_readers(const struct ko_scan_item &item, int n_active,
-                                                 int n_tokens, bool (&reads)[2]) const
+                                                 bool (&reads)[2]) const
     {
         bool target = false, other = false, cut = false, whole = false;
-        for (int i = item.t0 + (int)threadIdx.x; i < n_tokens; i += THREADS) {
-            const bool is = is_target(item.edge_set, i);
+        for (int k = (int)threadIdx.x; k < item.n_rows; k += THREADS) {
+            const bool is = is_target(item.edge_set, item.t0 + item.n_shared + k);
             target = target || is;
             other = other || !is;
         }
@@ -423,14 +426,14 @@ static __global__ void __launch_bounds__(THREADS, 3)
         return; // here t0 is the end of the trunk
     }
     if (item.n > 0) {
-        if (!scan.find_readers(item, n_active, rows.n_tokens[item.prompt], reads)) {
+        if (!scan.find_readers(item, n_active, reads)) {
             return;
         }
         if (!walk_chunks<false>(scan, memory, before, s)) {
             scan.template walk<true, false>(before, s);
         }
     }
-    if (item.n > 0 && rows.n_tokens[item.prompt] - item.t0 == 1) {
+    if (item.n > 0 && item.n_shared == 0 && item.n_rows == 1) {
         const struct row_list all = {item.first, n_active, true, item.t0, item.edge_set, -1};
         scan.template walk<false, true>(all, s);
     } else {

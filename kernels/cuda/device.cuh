@@ -52,12 +52,23 @@ static __device__ __forceinline__ int source_row_after_conv(const struct ko_cuda
     return row < at.n_convolved ? row : rows.parent_row[row];
 }
 
+/* As ko_branch_start and ko_branch_row, which are not compiled for the device. */
+static __device__ __forceinline__ int branch_start(const struct ko_branch &branch)
+{
+    return branch.first_position - branch.n_shared;
+}
+
+static __device__ __forceinline__ int branch_row(const struct ko_branch &branch, int j)
+{
+    return j < branch.first_position ? branch.shared_row + j - branch_start(branch)
+                                     : branch.first_row + j - branch.first_position;
+}
+
 /* The row of position j on the path of a row of `branch` (NULL: a trunk's). */
 static __device__ __forceinline__ int path_row(const struct ko_branch *branch, int trunk_first,
                                                int j)
 {
-    return branch && j >= branch->first_position ? branch->first_row + j - branch->first_position
-                                                 : trunk_first + j;
+    return branch && j >= branch_start(*branch) ? branch_row(*branch, j) : trunk_first + j;
 }
 
 static __device__ __forceinline__ bool branch_cuts(const struct ko_branch &branch, int stage,

@@ -298,7 +298,7 @@ static __global__ void rotate_rows(struct ko_cuda_rows rows, struct ko_rope a)
     if (head >= a.n_heads) {
         return;
     }
-    const bool is_long = LONG && rows.n_tokens[rows.prompt[blockIdx.x]] > a.long_from;
+    const bool is_long = LONG && rows.n_longest[rows.prompt[blockIdx.x]] > a.long_from;
     const int axis =
         rows.n_turns == 3 && a.section[0] > 0 ? ko_rope_axis(a.section, a.woven, k) : 0;
     const int turn = rows.n_turns > 0 ? rows.turn[ko_at(axis, rows.n_rows, (int)blockIdx.x)]

@@ -67,12 +67,18 @@ struct walk {
         }
     }
 
-    // The rows of branch b, from the states before its first position.
+    // The rows of branch b, from the states before t0. A fork first walks those that it shares with its
+    // stem.
     __device__ __forceinline__ void branch(int b, struct states s) const
     {
         const struct ko_branch branch = rows.branches[b];
         const bool cut = edge_set >= 0 && branch_cuts(branch, a.stage, KO_MIXER_SSM);
         const bool later = edge_set >= 0 && rows.later[edge_set] != 0;
+        const int start = branch_start(branch);
+#pragma unroll UNROLL
+        for (int k = 0; k < branch.n_shared; k++) {
+            step(source_row_after_conv(rows, at, branch.shared_row + k), start + k, s);
+        }
 #pragma unroll UNROLL
         for (int k = 0; k < branch.n_rows; k++) {
             const int row = branch.first_row + k, i = branch.first_position + k;

@@ -85,7 +85,7 @@ static __global__ void embed_rows(struct ko_cuda_rows rows, struct ko_embed a)
 
 enum ko_code ko_cuda_embed(struct ko_backend *be, const struct ko_embed *args, struct ko_error *err)
 {
-    const unsigned n = (unsigned)be->rows.n_trunk_rows;
+    const unsigned n = (unsigned)be->rows.n_embedded;
     if (n == 0) {
         return KO_OK;
     }

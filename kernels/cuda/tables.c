@@ -13,7 +13,10 @@ enum {
     /* An item is full when its branches have this many rows, or this many times the trunk's rows
        that it walks first, whichever is more. */
     ITEM_ROWS = 64,
-    ITEM_WALKS = 4
+    ITEM_WALKS = 4,
+    /* The most entries for each row (list_entries): a branch has one for the first part of its edges,
+       and one for each further part with an edge into one of its own rows. */
+    ENTRIES = 2
 };
 
 static size_t padded_bytes(size_t bytes)
@@ -28,14 +31,15 @@ static size_t source_words(int32_t max_tokens)
 
 size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens, int32_t n_stages)
 {
-    /* There are no more prompts, branches, items or edge sets than rows, since each part of a branch's
-       edges goes into rows of its own. Twenty-one arrays are padded, and the stages of each branch; three
-       arrays have an element more than there are prompts. */
-    const size_t a_row = 16 * sizeof(int32_t) + sizeof(struct ko_branch) +
-                         sizeof(struct ko_scan_item) + 2 + 2 * (size_t)max_tokens +
+    /* There are no more prompts, branches or edge sets than rows, since each part of a branch's edges
+       goes into rows of its own. There are at most two items and entries of item_branch for each row.
+       Twenty-two arrays are padded, and the stages of each branch; three arrays have an element more
+       than there are prompts. */
+    const size_t a_row = (16 + ENTRIES) * sizeof(int32_t) + sizeof(struct ko_branch) +
+                         ENTRIES * sizeof(struct ko_scan_item) + 2 + 2 * (size_t)max_tokens +
                          source_words(max_tokens) * sizeof(uint32_t) +
                          padded_bytes((size_t)n_stages);
-    return (size_t)max_rows * a_row + 3 * sizeof(int32_t) + (size_t)21 * ALIGNMENT;
+    return (size_t)max_rows * a_row + 3 * sizeof(int32_t) + (size_t)22 * ALIGNMENT;
 }
 
 size_t ko_cuda_chunks_most(int32_t max_rows, int32_t max_tokens, int32_t length, int32_t from)
@@ -67,8 +71,8 @@ static const void *copy_array(struct ko_cuda_block *block, const void *from, siz
    or once if it removes none. */
 struct sorting {
     const struct ko_rows *rows;
-    int32_t *list[2];       /* [n_rows] each */
-    int32_t *branch, *part; /* [n_rows] each: the entries, part -1: no edges */
+    int32_t *list[2];       /* [ENTRIES n_rows] each */
+    int32_t *branch, *part; /* [ENTRIES n_rows] each: the entries, part -1: no edges */
     int32_t *first;         /* [most keys + 1] */
 };
 
@@ -91,9 +95,24 @@ static void sort_items(const struct sorting *sorting, sort_key *key, int32_t n_k
     }
 }
 
+static const struct ko_branch *branch_of(const struct sorting *sorting, int32_t entry)
+{
+    return &sorting->rows->branches[sorting->branch[entry]];
+}
+
 static int32_t start_of(const struct sorting *sorting, int32_t entry)
 {
-    return sorting->rows->branches[sorting->branch[entry]].first_position;
+    return ko_branch_start(branch_of(sorting, entry));
+}
+
+static int32_t shared_of(const struct sorting *sorting, int32_t entry)
+{
+    return branch_of(sorting, entry)->n_shared;
+}
+
+static int32_t rows_of(const struct sorting *sorting, int32_t entry)
+{
+    return branch_of(sorting, entry)->n_rows;
 }
 
 static int32_t part_of(const struct sorting *sorting, int32_t entry)
@@ -103,7 +122,7 @@ static int32_t part_of(const struct sorting *sorting, int32_t entry)
 
 static int32_t prompt_of(const struct sorting *sorting, int32_t entry)
 {
-    return sorting->rows->branches[sorting->branch[entry]].prompt;
+    return branch_of(sorting, entry)->prompt;
 }
 
 static int32_t prompt_of_row(const struct sorting *sorting, int32_t r)
@@ -111,10 +130,28 @@ static int32_t prompt_of_row(const struct sorting *sorting, int32_t r)
     return sorting->rows->prompt[r];
 }
 
-static bool same_states(const struct sorting *sorting, int32_t a, int32_t b)
+/* Whether both entries walk as many rows from the same states. */
+static bool same_walk(const struct sorting *sorting, int32_t a, int32_t b)
 {
     return prompt_of(sorting, a) == prompt_of(sorting, b) &&
-           start_of(sorting, a) == start_of(sorting, b) && sorting->part[a] == sorting->part[b];
+           start_of(sorting, a) == start_of(sorting, b) &&
+           shared_of(sorting, a) == shared_of(sorting, b) &&
+           rows_of(sorting, a) == rows_of(sorting, b) && sorting->part[a] == sorting->part[b];
+}
+
+/* Whether the branch needs an entry for a part of its edges. A further part needs none if it has no
+   edge into one of the branch's own rows. That happens in forks. */
+static bool needs_part(const struct ko_rows *rows, const struct ko_branch *branch, int32_t part)
+{
+    if (part == branch->edge_set) {
+        return true;
+    }
+    const int32_t end = ko_branch_end(branch);
+    int32_t i = branch->first_position;
+    while (i < end && !rows->edges[part].target[i]) {
+        i++;
+    }
+    return i < end;
 }
 
 /* Returns the number of entries. */
@@ -127,11 +164,39 @@ static int32_t list_entries(const struct sorting *sorting)
         bool more = true;
         for (; more; part++) {
             more = part >= 0 && rows->edges[part].more;
-            sorting->branch[n] = b;
-            sorting->part[n++] = part;
+            if (needs_part(rows, &rows->branches[b], part)) {
+                sorting->branch[n] = b;
+                sorting->part[n++] = part;
+            }
         }
     }
     return n;
+}
+
+/* Sorts the entries 0 to n - 1 by prompt, part and the numbers of same_walk, stably. Returns the sorted
+   list. */
+static const int32_t *sort_entries(const struct sorting *sorting, int32_t n)
+{
+    const struct ko_rows *rows = sorting->rows;
+    const struct {
+        sort_key *key;
+        int32_t n;
+    } by[] = {{rows_of, rows->max_tokens + 1},
+              {shared_of, rows->max_tokens + 1},
+              {start_of, rows->max_tokens + 1},
+              {part_of, rows->n_edge_sets + 1},
+              {prompt_of, rows->n_prompts}};
+    int32_t *from = sorting->list[0], *to = sorting->list[1];
+    for (int32_t k = 0; k < n; k++) {
+        from[k] = k;
+    }
+    for (size_t k = 0; k < sizeof by / sizeof *by; k++) {
+        sort_items(sorting, by[k].key, by[k].n, from, n, to);
+        int32_t *sorted = to;
+        to = from;
+        from = sorted;
+    }
+    return from;
 }
 
 /* The trunks' items, then those of the entries in the order of `sorted`. A full item is cut. Returns
@@ -142,20 +207,28 @@ static int32_t cut_items(const struct sorting *sorting, const int32_t *sorted, i
     const struct ko_rows *rows = sorting->rows;
     int32_t n = 0;
     for (int32_t p = 0; p < rows->n_prompts; p++) {
-        items[n++] = (struct ko_scan_item){p, -1, rows->n_tokens[p], 0, 0};
+        const int32_t n_tokens = rows->n_tokens[p];
+        items[n++] =
+            (struct ko_scan_item){.prompt = p, .edge_set = -1, .t0 = n_tokens, .n_rows = n_tokens};
     }
     int32_t n_rows = 0, most = 0;
     for (int32_t k = 0; k < n_entries; k++) {
-        const struct ko_branch *b = &rows->branches[sorting->branch[sorted[k]]];
-        const bool joins = k > 0 && same_states(sorting, sorted[k - 1], sorted[k]);
-        if (!joins || n_rows + b->n_rows > most) {
-            const int32_t walk = ITEM_WALKS * b->first_position, part = sorting->part[sorted[k]];
-            items[n++] = (struct ko_scan_item){b->prompt, part, b->first_position, k, 0};
+        const struct ko_branch *b = branch_of(sorting, sorted[k]);
+        const int32_t t0 = ko_branch_start(b), own = ko_branch_path(b);
+        const bool joins = k > 0 && same_walk(sorting, sorted[k - 1], sorted[k]);
+        if (!joins || n_rows + own > most) {
+            const int32_t walk = ITEM_WALKS * t0;
+            items[n++] = (struct ko_scan_item){.prompt = b->prompt,
+                                               .edge_set = sorting->part[sorted[k]],
+                                               .t0 = t0,
+                                               .n_shared = b->n_shared,
+                                               .n_rows = b->n_rows,
+                                               .first = k};
             most = walk > ITEM_ROWS ? walk : ITEM_ROWS;
             n_rows = 0;
         }
         items[n - 1].n++;
-        n_rows += b->n_rows;
+        n_rows += own;
     }
     return n;
 }
@@ -213,23 +286,17 @@ static void pack_items(const struct sorting *sorting, struct ko_cuda_block *bloc
 {
     const struct ko_rows *rows = sorting->rows;
     const int32_t n = list_entries(sorting);
-    int32_t *a = sorting->list[0], *b = sorting->list[1];
+    const int32_t *sorted = sort_entries(sorting, n);
     const void *there;
-    for (int32_t k = 0; k < n; k++) {
-        a[k] = k;
-    }
-    sort_items(sorting, start_of, rows->max_tokens + 1, a, n, b);
-    sort_items(sorting, part_of, rows->n_edge_sets + 1, b, n, a);
-    sort_items(sorting, prompt_of, rows->n_prompts, a, n, b);
     int32_t *branch = take_array(block, (size_t)n, sizeof *branch, &there);
     out->item_branch = there;
     for (int32_t k = 0; k < n; k++) {
-        branch[k] = sorting->branch[b[k]];
+        branch[k] = sorting->branch[sorted[k]];
     }
     struct ko_scan_item *items =
         take_array(block, (size_t)rows->n_prompts + (size_t)n, sizeof *items, &there);
     out->items = there;
-    out->n_items = cut_items(sorting, b, n, items);
+    out->n_items = cut_items(sorting, sorted, n, items);
 }
 
 static void pack_chunks(const struct ko_rows *rows, int32_t length, int32_t from,
@@ -271,7 +338,7 @@ static void pack_order(const struct sorting *sorting, struct ko_cuda_block *bloc
     }
 }
 
-/* Memory for the sorting: two lists of the rows, the entries (no more than rows), and the keys. */
+/* Memory for the sorting: two lists of the rows or entries, the entries, and the keys. */
 static enum ko_code make_room(struct ko_cuda_tables *tables, const struct ko_rows *rows,
                               struct ko_error *err)
 {
@@ -280,8 +347,8 @@ static enum ko_code make_room(struct ko_cuda_tables *tables, const struct ko_row
     for (size_t k = 0; k < 3; k++) {
         keys = (size_t)counts[k] > keys ? (size_t)counts[k] : keys;
     }
-    int32_t *work = ko_grow(tables->work, &tables->capacity, 4 * (size_t)rows->n_rows + keys + 3,
-                            sizeof *work, err);
+    const size_t lists = (size_t)4 * ENTRIES * (size_t)rows->n_rows;
+    int32_t *work = ko_grow(tables->work, &tables->capacity, lists + keys + 3, sizeof *work, err);
     if (!work) {
         return KO_E_MEMORY;
     }
@@ -316,7 +383,7 @@ enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables, const struct ko_
     block->used = 0;
     const size_t n = (size_t)rows->n_rows, n_prompts = (size_t)rows->n_prompts;
     *out = (struct ko_cuda_rows){.n_rows = rows->n_rows,
-                                 .n_trunk_rows = rows->n_trunk_rows,
+                                 .n_embedded = rows->n_embedded,
                                  .n_prompts = rows->n_prompts,
                                  .n_branches = rows->n_branches,
                                  .n_edge_sets = rows->n_edge_sets,
@@ -329,16 +396,19 @@ enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables, const struct ko_
     out->branch = copy_array(block, rows->branch, n, sizeof(int32_t));
     out->prompt = copy_array(block, rows->prompt, n, sizeof(int32_t));
     out->parent_row = copy_array(block, rows->parent_row, n, sizeof(int32_t));
-    out->token = copy_array(block, rows->token, (size_t)rows->n_trunk_rows, sizeof(int32_t));
+    out->token = copy_array(block, rows->token, (size_t)rows->n_embedded, sizeof(int32_t));
     out->trunk_first = copy_array(block, rows->trunk_first, n_prompts, sizeof(int32_t));
     out->n_tokens = copy_array(block, rows->n_tokens, n_prompts, sizeof(int32_t));
+    out->n_longest = copy_array(block, rows->n_longest ? rows->n_longest : rows->n_tokens,
+                                n_prompts, sizeof(int32_t));
     out->branches = pack_branches(rows, block);
     int32_t *work = tables->work;
+    const size_t most = ENTRIES * n;
     const struct sorting sorting = {.rows = rows,
-                                    .list = {work, work + n},
-                                    .branch = work + 2 * n,
-                                    .part = work + 3 * n,
-                                    .first = work + 4 * n};
+                                    .list = {work, work + most},
+                                    .branch = work + 2 * most,
+                                    .part = work + 3 * most,
+                                    .first = work + 4 * most};
     pack_order(&sorting, block, out);
     pack_items(&sorting, block, out);
     pack_edges(rows, block, out);

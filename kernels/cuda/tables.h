@@ -14,12 +14,15 @@ extern "C" {
 enum { KO_CUDA_SHORT = 20 };
 
 /* One block's work in the selective scan. It is either the trunk of a prompt (n is 0 and edge_set
-   is -1), or branches with the same prompt, t0 and edge set, which start from the same trunk
-   states. A branch whose edges have several parts is in an item for each: the item of a part writes
-   the rows that lose its edges, and that of the first part also those that lose none. */
+   is -1), or branches with the same prompt, t0, edge set and numbers of rows, which start from the
+   same trunk states. A branch whose edges have several parts is in an item for each: the item of a
+   part writes the rows that lose its edges, and that of the first part also those that lose none. A
+   fork is not in the items of further parts that write none of its rows. */
 struct ko_scan_item {
     int32_t prompt, edge_set;
     int32_t t0;       /* the trunk's rows before t0 are walked first */
+    int32_t n_shared; /* then, in each branch, so many rows of its stem, which are not written */
+    int32_t n_rows;   /* and so many of its own; for a trunk all its rows */
     int32_t first, n; /* the branches item_branch[first .. first + n), ascending */
 };
 
@@ -48,18 +51,19 @@ struct ko_cuda_rows {
                                    states; ascending within a prompt */
     const int32_t *prompt_place; /* [n_prompts + 1] prompt p has the places [p] to [p + 1] of order:
                                     its trunk rows, then those of its branches */
-    const int32_t *token;        /* [n_trunk_rows] */
+    const int32_t *token;        /* [n_embedded] */
     const int32_t *trunk_first;  /* [n_prompts] */
     const int32_t *n_tokens;     /* [n_prompts] */
+    const int32_t *n_longest;    /* [n_prompts] */
     const struct ko_branch *branches; /* [n_branches] */
     const struct ko_scan_item *items; /* [n_items] */
-    const int32_t *item_branch;       /* [branches, each as often as its edges have parts] */
+    const int32_t *item_branch;       /* [branches, each as often as there are items with it] */
     const uint8_t *later, *more;      /* [n_edge_sets] as in struct ko_edge_set */
     const uint8_t *target, *source;   /* [n_edge_sets, max_tokens] */
     const uint32_t *source_bits; /* [n_edge_sets, n_source_words] bit j % 32 of word j / 32: source
                                          of position j */
     struct ko_cuda_chunks mamba1_chunks, mamba2_chunks;
-    int32_t n_turns, n_rows, n_trunk_rows, n_prompts, n_branches, n_edge_sets, n_stages, max_tokens,
+    int32_t n_turns, n_rows, n_embedded, n_prompts, n_branches, n_edge_sets, n_stages, max_tokens,
         n_items;
     int32_t n_source_words;
     int32_t n_long_prompts, n_long_rows; /* prompts longer than KO_CUDA_SHORT, and their rows */
@@ -67,7 +71,7 @@ struct ko_cuda_rows {
 
 /* Work memory for the packing. */
 struct ko_cuda_tables {
-    int32_t *work; /* [4 n_rows + most keys + 3]; owned */
+    int32_t *work; /* [8 n_rows + most keys + 3]; owned */
     size_t capacity;
 };
 

@@ -332,7 +332,7 @@ enum ko_code ko_plain_rope(struct ko_backend *be, const struct ko_rope *args, st
     (void)err;
     const struct ko_rows *rows = &be->rows;
     for (int32_t r = 0; r < rows->n_projected[args->stage]; r++) {
-        bool is_long = rows->n_tokens[rows->prompt[r]] > args->long_from;
+        bool is_long = ko_rows_longest(rows, r) > args->long_from;
         const float *cosine = is_long ? args->long_cos : args->cos;
         const float *sine = is_long ? args->long_sin : args->sin;
         for (int32_t head = 0; head < args->n_heads; head++) {

@@ -33,7 +33,7 @@ bool ko_plain_masked(const struct ko_rows *rows, const struct ko_branch *cut, co
            masks[ko_at3(cut->mask, rows->n_stages, stage, n_features, feature)] != 0;
 }
 
-/* x [n_trunk_rows, d] = scale tokens [vocabulary, d] + positions [positions, d] */
+/* x [n_embedded, d] = scale tokens [vocabulary, d] + positions [positions, d] */
 enum ko_code ko_plain_embed(struct ko_backend *be, const struct ko_embed *args,
                             struct ko_error *err)
 {
@@ -41,7 +41,7 @@ enum ko_code ko_plain_embed(struct ko_backend *be, const struct ko_embed *args,
     const struct ko_rows *rows = &be->rows;
     const float *token = args->tokens.data, *position = args->positions.data;
     int32_t d = token ? args->tokens.n_in : args->positions.n_in;
-    for (int32_t r = 0; r < rows->n_trunk_rows; r++) {
+    for (int32_t r = 0; r < rows->n_embedded; r++) {
         int32_t place = args->first_position + rows->position[r];
         for (int32_t c = 0; c < d; c++) {
             double x = token ? (double)args->scale * (double)token[ko_at(rows->token[r], d, c)] : 0;

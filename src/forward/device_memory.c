@@ -143,6 +143,17 @@ enum ko_code ko_device_memory_choose(struct ko_device_model *model, enum ko_weig
 /* ----------------------------------------------------------------------------------------------
    host memory */
 
+/* Adds the forks of a prompt's trunk, which every wave has. */
+static void add_trunk_forks(const struct ko_prompt *prompt, struct ko_attention_load *load)
+{
+    load->n_branches += ko_prompt_n_sequences(prompt) - 1;
+    load->n_branch_rows += ko_prompt_fork_rows(prompt);
+    for (int32_t s = 0; s < ko_prompt_n_sequences(prompt); s++) {
+        const int32_t n = ko_prompt_n_rows(prompt, s) - ko_prompt_fork_at(prompt, s);
+        load->longest_path = n > load->longest_path ? n : load->longest_path;
+    }
+}
+
 /* The largest wave of a batch. A batch with several waves is one prompt, whose trunk each of them
    has. */
 static struct ko_attention_load load_of(const struct ko_host_model *m, const struct ko_batch *batch)
@@ -150,15 +161,18 @@ static struct ko_attention_load load_of(const struct ko_host_model *m, const str
     const double budget = m->plan->model[m->plan_model].row_budget;
     const double rows = fmin((double)batch->n_rows, budget);
     const double share = batch->n_rows > 0 ? rows / (double)batch->n_rows : 0.0;
-    struct ko_attention_load load = {.n_prompts = batch->n_facts,
-                                     .n_rows = (int32_t)rows,
-                                     .n_branches = (int32_t)ceil(share * (double)batch->n_branches),
-                                     .n_branch_rows =
-                                         (int32_t)ceil(share * (double)batch->n_branch_rows)};
+    struct ko_attention_load load = {
+        .n_prompts = batch->n_facts,
+        .n_rows = (int32_t)rows,
+        .n_branches = (int32_t)ceil(share * (double)batch->n_branches),
+        .n_branch_rows = (int32_t)ceil(share * (double)batch->n_branch_rows),
+        .n_shared_rows = (int32_t)ceil(share * (double)batch->n_shared_rows),
+        .longest_path = batch->longest_path};
     for (int32_t k = 0; k < batch->n_facts; k++) {
         const struct ko_prompt *prompt = ko_plan_prompt(m->plan, m->plan_model, batch->fact[k]);
         const int32_t n = ko_prompt_most_rows(prompt);
         load.max_tokens = n > load.max_tokens ? n : load.max_tokens;
+        add_trunk_forks(prompt, &load);
     }
     return load;
 }

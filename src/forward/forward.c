@@ -62,15 +62,26 @@ static enum ko_code allocate_workspace(struct ko_engine *engine, struct ko_error
     return ko_plan_has_components(engine->plan) ? allocate_removed(engine, err) : KO_OK;
 }
 
-/* The most tokens that are scored in a row, on average over the last rows of a run, rounded up. */
+static int32_t divide_up(int32_t n, int32_t by)
+{
+    return (n + by - 1) / by;
+}
+
+/* Scored tokens for each last row, rounded up. The larger of two: of a run together with its forks, or
+   of one sequence alone. */
 static int32_t most_scored(const struct ko_prompt *prompt)
 {
-    int32_t most = 1;
+    const int32_t trunk = ko_prompt_trunk_sequence(prompt);
+    int32_t most = 1, all = 0;
     for (int32_t s = 0; s < ko_prompt_n_sequences(prompt); s++) {
-        const int32_t n = ko_prompt_n_entries(prompt, s), rows = ko_prompt_n_last(prompt, s);
-        most = (n + rows - 1) / rows > most ? (n + rows - 1) / rows : most;
+        const int32_t n = ko_prompt_n_entries(prompt, s);
+        const int32_t each = divide_up(n, ko_prompt_n_last(prompt, s));
+        most = each > most ? each : most;
+        all += n;
     }
-    return most;
+    const int32_t each =
+        divide_up(all, ko_prompt_n_last(prompt, trunk) + ko_prompt_fork_rows(prompt));
+    return each > most ? each : most;
 }
 
 struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model,
@@ -201,23 +212,27 @@ static const struct ko_metrics *scored_of(const struct ko_engine *engine,
     return engine->metrics + set->first_scored[run];
 }
 
-/* Copies results into the records. A metric that is not finite fails its cell, or the whole prompt
+/* Copies results into the records, which are those of the wave's prompts with results. A metric that is not finite fails its cell, or the whole prompt
    where it is the clean run's. */
 static void take_results(const struct ko_engine *engine, const struct ko_row_set *set,
                          const struct ko_wave *wave, struct ko_record *records)
 {
     for (int32_t p = 0; p < wave->n_results; p++) {
-        struct ko_record *record = &records[wave->run[p].record];
-        if (!ko_record_set(engine->plan, record, -1, wave->run[p].sequence,
-                           scored_of(engine, set, p))) {
-            record->failure = KO_FAILED_NOT_FINITE;
+        struct ko_record *record = &records[p];
+        const struct ko_prompt *prompt = ko_plan_prompt(engine->plan, wave->model, wave->fact[p]);
+        for (int32_t s = 0; s < ko_prompt_n_sequences(prompt); s++) {
+            const int32_t branch = ko_wave_clean_branch(wave, p, s);
+            const int32_t run = branch < 0 ? p : wave->n_prompts + branch;
+            if (!ko_record_set(engine->plan, record, -1, s, scored_of(engine, set, run))) {
+                record->failure = KO_FAILED_NOT_FINITE;
+            }
         }
     }
     for (int64_t c = 0; c < wave->n_cells; c++) {
         const struct ko_wave_cell *cell = &wave->cell[c];
-        struct ko_record *record = &records[wave->run[cell->prompt].record];
+        struct ko_record *record = &records[cell->prompt];
         const int32_t run = cell->branch < 0 ? cell->prompt : wave->n_prompts + cell->branch;
-        if (!ko_record_set(engine->plan, record, cell->slot, wave->run[cell->prompt].sequence,
+        if (!ko_record_set(engine->plan, record, cell->slot, cell->sequence,
                            scored_of(engine, set, run))) {
             record->failure = KO_FAILED_NOT_FINITE;
             record->status[cell->slot / engine->plan->n_starts] = KO_CELL_FAILED;

@@ -156,7 +156,7 @@ static enum ko_code run_sublayers(struct ko_engine *engine, const struct ko_row_
     struct ko_stream stream = {.n = set->rows.n_projected[0], .x = pass->x};
     enum ko_code code = ko_pass_embed(pass, err);
     if (code == KO_OK) {
-        code = start_branches(pass, set->rows.n_trunk_rows, set->rows.n_projected[0], err);
+        code = start_branches(pass, set->rows.n_embedded, set->rows.n_projected[0], err);
     }
     for (size_t i = 0, next = 0; code == KO_OK && i < model->n_sublayers; i = next) {
         const struct ko_sublayer *sublayer = &model->sublayer[i];

@@ -194,7 +194,7 @@ bool ko_record_set(const struct ko_plan *plan, struct ko_record *record, int64_t
     }
     /* Every wave of a prompt computes the clean run. Of one sequence the last wave's stays, as that of
        a prompt without choices does. Of several each keeps its first, or the best could be of
-       another wave than its own sequence. */
+       another wave than the values of its own choice. */
     if (clean && prompt->choices.n > 0 && prompt->choices.n_sequences == 1) {
         *value = ko_no_metrics;
     } else if (clean && prompt->choices.n > 0 &&

@@ -7,13 +7,13 @@
 
 #include "src/base/memory.h"
 
-static enum ko_code allocate_rows(struct ko_row_set *set, int32_t n_trunk,
+static enum ko_code allocate_rows(struct ko_row_set *set, int32_t n_embedded,
                                   const struct ko_wave *wave, int32_t n_stages,
                                   struct ko_error *err)
 {
     set->per_row = ko_new(5 * (size_t)wave->n_rows, sizeof *set->per_row, err);
-    set->token = ko_new((size_t)n_trunk, sizeof *set->token, err);
-    set->per_prompt = ko_new(2 * (size_t)wave->n_prompts, sizeof *set->per_prompt, err);
+    set->token = ko_new((size_t)n_embedded, sizeof *set->token, err);
+    set->per_prompt = ko_new(3 * (size_t)wave->n_prompts, sizeof *set->per_prompt, err);
     set->per_stage = ko_new(4 * (size_t)n_stages, sizeof *set->per_stage, err);
     const size_t n_runs = (size_t)wave->n_prompts + (size_t)wave->n_branches;
     set->first_last = ko_new(2 * n_runs, sizeof *set->first_last, err);
@@ -45,15 +45,14 @@ struct row_arrays {
     int32_t *position, *previous, *branch, *prompt, *parent_row;
 };
 
-static struct row_arrays bind_arrays(struct ko_row_set *set, int32_t n_trunk,
-                                     const struct ko_wave *wave, int32_t n_stages)
+static struct row_arrays bind_arrays(struct ko_row_set *set, const struct ko_wave *wave,
+                                     int32_t n_stages)
 {
     const size_t n = (size_t)wave->n_rows;
     struct row_arrays a = {set->per_row, set->per_row + n, set->per_row + 2 * n,
                            set->per_row + 3 * n, set->per_row + 4 * n};
     struct ko_rows *rows = &set->rows;
     rows->n_rows = wave->n_rows;
-    rows->n_trunk_rows = n_trunk;
     rows->n_prompts = wave->n_prompts;
     rows->n_branches = wave->n_branches;
     rows->n_edge_sets = wave->n_edge_sets;
@@ -66,6 +65,7 @@ static struct row_arrays bind_arrays(struct ko_row_set *set, int32_t n_trunk,
     rows->token = set->token;
     rows->trunk_first = set->per_prompt;
     rows->n_tokens = set->per_prompt + wave->n_prompts;
+    rows->n_longest = set->per_prompt + 2 * (size_t)wave->n_prompts;
     rows->branches = wave->branch;
     rows->edges = wave->edge_set;
     rows->removals = wave->removal;
@@ -86,6 +86,8 @@ static void lay_trunks(const struct ko_plan *plan, const struct ko_wave *wave,
         const int32_t n = ko_wave_trunk_rows(plan, wave, p);
         set->per_prompt[p] = row;
         set->per_prompt[wave->n_prompts + p] = n;
+        set->per_prompt[2 * wave->n_prompts + p] =
+            p < wave->n_results ? ko_prompt_most_rows(prompt) : n;
         if (n > set->rows.max_tokens) {
             set->rows.max_tokens = n;
         }
@@ -104,20 +106,44 @@ static void lay_trunks(const struct ko_plan *plan, const struct ko_wave *wave,
     }
 }
 
+/* The row before a branch's first row: of its stem or the trunk. -1: there is none. */
+static int32_t row_before(const struct ko_branch *b, int32_t trunk)
+{
+    if (b->n_shared > 0) {
+        return ko_branch_row(b, b->first_position - 1);
+    }
+    return b->first_position > 0 ? trunk + b->first_position - 1 : -1;
+}
+
+/* A branch begins at the position at which its parent does, if that is a branch. */
 static void lay_branches(const struct ko_wave *wave, const struct ko_row_set *set,
                          const struct row_arrays *a)
 {
     for (int32_t k = 0; k < wave->n_branches; k++) {
         const struct ko_branch *b = &wave->branch[k];
-        const int32_t trunk = set->per_prompt[b->prompt], t0 = b->first_position;
-        const int32_t parent = b->parent < 0 ? trunk + t0 : wave->branch[b->parent].first_row;
+        const int32_t trunk = set->per_prompt[b->prompt], first = b->first_position;
+        const int32_t parent = b->parent < 0 ? trunk + first : wave->branch[b->parent].first_row;
         for (int32_t i = 0; i < b->n_rows; i++) {
             const int32_t row = b->first_row + i;
-            a->position[row] = t0 + i;
-            a->previous[row] = i > 0 ? row - 1 : t0 > 0 ? trunk + t0 - 1 : -1;
+            a->position[row] = first + i;
+            a->previous[row] = i > 0 ? row - 1 : row_before(b, trunk);
             a->branch[row] = k;
             a->prompt[row] = b->prompt;
-            a->parent_row[row] = parent + i;
+            a->parent_row[row] = b->leaves_at == KO_HAS_TOKENS ? -1 : parent + i;
+        }
+    }
+}
+
+/* Sets the tokens of the trunks' forks. */
+static void lay_tokens(const struct ko_plan *plan, const struct ko_wave *wave,
+                       struct ko_row_set *set)
+{
+    for (int32_t k = 0; k < wave->n_branches && wave->branch[k].leaves_at == KO_HAS_TOKENS; k++) {
+        const struct ko_branch *b = &wave->branch[k];
+        const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, wave->fact[b->prompt]);
+        for (int32_t i = 0; i < b->n_rows; i++) {
+            set->token[b->first_row + i] =
+                ko_prompt_row_token(prompt, wave->sequence[k], b->first_position + i);
         }
     }
 }
@@ -178,23 +204,58 @@ static void count_stages(struct ko_row_set *set)
     }
 }
 
-/* The scored rows of a prompt's runs; a donor has one, which is not used. */
-static int32_t n_last_of(const struct ko_plan *plan, const struct ko_wave *wave, int32_t prompt)
-{
-    const struct ko_prompt *p = ko_plan_prompt(plan, wave->model, wave->fact[prompt]);
-    return prompt < wave->n_results ? ko_prompt_n_last(p, ko_wave_sequence(wave, prompt)) : 1;
-}
-
-/* The scored tokens of a prompt's runs; a donor has one, which is not used. */
-static int32_t n_scored_of(const struct ko_plan *plan, const struct ko_wave *wave, int32_t prompt)
-{
-    const struct ko_prompt *p = ko_plan_prompt(plan, wave->model, wave->fact[prompt]);
-    return prompt < wave->n_results ? ko_prompt_n_entries(p, ko_wave_sequence(wave, prompt)) : 1;
-}
-
+/* A run: a prompt's trunk, or a branch. */
 static int32_t prompt_of_run(const struct ko_wave *wave, int32_t run)
 {
     return run < wave->n_prompts ? run : wave->branch[run - wave->n_prompts].prompt;
+}
+
+static int32_t sequence_of_run(const struct ko_wave *wave, int32_t run)
+{
+    return run < wave->n_prompts ? ko_wave_sequence(wave, run)
+                                 : wave->sequence[run - wave->n_prompts];
+}
+
+/* Whether a run is a fork: it has the rows of another sequence than its prompt's trunk. */
+static bool is_fork(const struct ko_wave *wave, int32_t run)
+{
+    return sequence_of_run(wave, run) != ko_wave_sequence(wave, prompt_of_run(wave, run));
+}
+
+/* The stem of a fork, as a run. */
+static int32_t stem_of(const struct ko_wave *wave, int32_t fork)
+{
+    int32_t run = fork;
+    if (wave->branch[fork - wave->n_prompts].n_shared == 0) {
+        return prompt_of_run(wave, fork);
+    }
+    while (is_fork(wave, run)) {
+        run--; /* forks follow their stem */
+    }
+    return run;
+}
+
+/* The scored rows of a run's own. A donor has one, which is not used. All rows of a
+   fork are scored. */
+static int32_t n_last_of(const struct ko_plan *plan, const struct ko_wave *wave, int32_t run)
+{
+    const int32_t p = prompt_of_run(wave, run);
+    if (p >= wave->n_results) {
+        return 1;
+    }
+    return is_fork(wave, run) ? wave->branch[run - wave->n_prompts].n_rows
+                              : ko_prompt_n_last(ko_plan_prompt(plan, wave->model, wave->fact[p]),
+                                                 sequence_of_run(wave, run));
+}
+
+/* The scored tokens of a run; a donor has one, which is not used. */
+static int32_t n_scored_of(const struct ko_plan *plan, const struct ko_wave *wave, int32_t run)
+{
+    const int32_t p = prompt_of_run(wave, run);
+    return p < wave->n_results
+               ? ko_prompt_n_entries(ko_plan_prompt(plan, wave->model, wave->fact[p]),
+                                     sequence_of_run(wave, run))
+               : 1;
 }
 
 /* Sets where the scored rows and tokens of each run begin in their lists, and the lists' lengths. */
@@ -205,8 +266,8 @@ static void count_last_rows(const struct ko_plan *plan, const struct ko_wave *wa
     for (int32_t k = 0; k < wave->n_prompts + wave->n_branches; k++) {
         set->first_last[k] = set->n_last;
         set->first_scored[k] = set->n_scored;
-        set->n_last += n_last_of(plan, wave, prompt_of_run(wave, k));
-        set->n_scored += n_scored_of(plan, wave, prompt_of_run(wave, k));
+        set->n_last += n_last_of(plan, wave, k);
+        set->n_scored += n_scored_of(plan, wave, k);
     }
 }
 
@@ -214,10 +275,9 @@ static void find_last_rows(const struct ko_plan *plan, const struct ko_wave *wav
                            struct ko_row_set *set)
 {
     for (int32_t k = 0; k < wave->n_prompts + wave->n_branches; k++) {
-        const int32_t branch = k - wave->n_prompts, p = prompt_of_run(wave, k);
-        const int32_t n = n_last_of(plan, wave, p);
+        const int32_t branch = k - wave->n_prompts, n = n_last_of(plan, wave, k);
         const int32_t end = branch < 0
-                                ? set->per_prompt[p] + set->per_prompt[wave->n_prompts + p]
+                                ? set->per_prompt[k] + set->per_prompt[wave->n_prompts + k]
                                 : wave->branch[branch].first_row + wave->branch[branch].n_rows;
         for (int32_t i = 0; i < n; i++) {
             set->last[set->first_last[k] + i] = end - n + i;
@@ -225,40 +285,76 @@ static void find_last_rows(const struct ko_plan *plan, const struct ko_wave *wav
     }
 }
 
-/* Sets scored token `at`: the i-th token of a choice in the run. The clean row of all choices is that
-   of the trunk's first token in the row. */
-static void set_scored(struct ko_row_set *set, int32_t run, int32_t prompt, int32_t i, int32_t at,
-                       int32_t token, int32_t foil)
+/* Where a run has the rows that predict an answer's tokens: the first n_before in `last` from `before`
+   on, which are its stem's, and the others from `own` on. */
+struct last_rows {
+    int32_t before, n_before, own;
+};
+
+static struct last_rows last_rows_of(const struct ko_row_set *set, const struct ko_wave *wave,
+                                     int32_t n_tokens, int32_t run)
 {
-    const int32_t row = set->first_last[prompt] + i;
-    int32_t clean = set->first_scored[prompt];
-    set->source[at] = set->first_last[run] + i;
-    while (set->source[clean] != row) {
-        clean++; /* at the latest to `at`, where the run is the trunk */
+    struct last_rows rows = {0, 0, set->first_last[run]};
+    if (is_fork(wave, run)) {
+        rows.before = set->first_last[stem_of(wave, run)];
+        rows.n_before = wave->branch[run - wave->n_prompts].first_position - (n_tokens - 1);
     }
-    set->clean[at] = clean;
-    set->target[at] = token;
-    set->foil[at] = foil;
+    return rows;
 }
 
-/* Trunks come before branches, so the clean rows of a branch are known. */
+/* The index in `last` of the row that predicts token i. */
+static int32_t last_of(const struct last_rows *rows, int32_t i)
+{
+    return i < rows->n_before ? rows->before + i : rows->own + i - rows->n_before;
+}
+
+/* Scored token i of a choice in a run. `row` and `clean_row`: the indices in `last` of the rows that
+   predict it in the run and in the clean run of the same sequence. */
+struct scored {
+    int32_t row, clean_row;
+    int32_t clean_run;
+    int32_t token, foil;
+};
+
+/* Sets scored token `at`. The clean row of all choices is that of the clean run's first token in the
+   row. */
+static void set_scored(struct ko_row_set *set, const struct scored *scored, int32_t at)
+{
+    int32_t clean = set->first_scored[scored->clean_run];
+    set->source[at] = scored->row;
+    while (set->source[clean] != scored->clean_row) {
+        clean++; /* at the latest to `at`, where the run is the clean one */
+    }
+    set->clean[at] = clean;
+    set->target[at] = scored->token;
+    set->foil[at] = scored->foil;
+}
+
+/* Trunks and their forks come before branches, so the clean rows of a branch are known. */
 static void list_scored(const struct ko_plan *plan, const struct ko_wave *wave,
                         struct ko_row_set *set)
 {
     for (int32_t k = 0; k < wave->n_prompts + wave->n_branches; k++) {
-        const int32_t p = prompt_of_run(wave, k);
+        const int32_t p = prompt_of_run(wave, k), sequence = sequence_of_run(wave, k);
         const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, wave->fact[p]);
         int32_t at = set->first_scored[k];
         if (p >= wave->n_results) {
-            set_scored(set, k, p, 0, at, prompt->target, prompt->foil);
+            const int32_t row = set->first_last[k];
+            set_scored(set, &(struct scored){row, row, k, prompt->target, prompt->foil}, at);
             continue;
         }
+        const int32_t clean = ko_wave_clean_branch(wave, p, sequence);
+        const int32_t clean_run = clean < 0 ? p : wave->n_prompts + clean;
+        const struct last_rows rows = last_rows_of(set, wave, prompt->n_tokens, k);
+        const struct last_rows clean_rows = last_rows_of(set, wave, prompt->n_tokens, clean_run);
         for (int32_t c = 0; c < ko_prompt_n_choices(prompt); c++) {
-            if (ko_prompt_choice_sequence(prompt, c) != ko_wave_sequence(wave, p)) {
+            if (ko_prompt_choice_sequence(prompt, c) != sequence) {
                 continue;
             }
             for (int32_t i = 0; i < ko_prompt_choice_length(prompt, c); i++, at++) {
-                set_scored(set, k, p, i, at, ko_prompt_choice_token(prompt, c, i), prompt->foil);
+                const struct scored scored = {last_of(&rows, i), last_of(&clean_rows, i), clean_run,
+                                              ko_prompt_choice_token(prompt, c, i), prompt->foil};
+                set_scored(set, &scored, at);
             }
         }
     }
@@ -272,8 +368,12 @@ enum ko_code ko_row_set_build(const struct ko_plan *plan, const struct ko_wave *
     for (int32_t p = 0; p < wave->n_prompts; p++) {
         n_trunk += ko_wave_trunk_rows(plan, wave, p);
     }
-    struct ko_row_set set = {0};
-    enum ko_code code = allocate_rows(&set, n_trunk, wave, n_stages, err);
+    int32_t n_embedded = n_trunk;
+    for (int32_t b = 0; b < wave->n_branches; b++) {
+        n_embedded += wave->branch[b].leaves_at == KO_HAS_TOKENS ? wave->branch[b].n_rows : 0;
+    }
+    struct ko_row_set set = {.rows = {.n_trunk_rows = n_trunk, .n_embedded = n_embedded}};
+    enum ko_code code = allocate_rows(&set, n_embedded, wave, n_stages, err);
     if (code == KO_OK) {
         count_last_rows(plan, wave, &set);
         code = allocate_last(&set, err);
@@ -282,9 +382,10 @@ enum ko_code ko_row_set_build(const struct ko_plan *plan, const struct ko_wave *
         ko_row_set_free(&set);
         return code;
     }
-    const struct row_arrays arrays = bind_arrays(&set, n_trunk, wave, n_stages);
+    const struct row_arrays arrays = bind_arrays(&set, wave, n_stages);
     lay_trunks(plan, wave, &set, &arrays);
     lay_branches(wave, &set, &arrays);
+    lay_tokens(plan, wave, &set);
     code = lay_turns(plan, wave, &set, err);
     if (code != KO_OK) {
         ko_row_set_free(&set);

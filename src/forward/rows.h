@@ -20,13 +20,14 @@ struct ko_given_rows {
 struct ko_row_set {
     struct ko_rows rows;
     int32_t *per_row;    /* position, previous, branch, prompt, parent_row: [n_rows] each */
-    int32_t *token;      /* [n_trunk_rows] */
-    int32_t *per_prompt; /* trunk_first, n_tokens: [n_prompts] each */
+    int32_t *token;      /* [n_embedded] */
+    int32_t *per_prompt; /* trunk_first, n_tokens, n_longest: [n_prompts] each */
     int32_t *per_stage; /* n_projected, n_convolved, n_active, n_branches_active: [n_stages] each */
     /* [n_prompts + n_branches] where the scored rows of each prompt's trunk, then of each branch,
-       begin in `last` */
+       begin in `last`. A run has one for each token of the longest answer. A fork has one for each of
+       its own rows; rows of its stem predict the tokens before. */
     int32_t *first_last;
-    int32_t n_last; /* all of them: one for each token of the longest answer */
+    int32_t n_last; /* all of them */
     int32_t *last;  /* [n_last] row numbers */
     /* [n_prompts + n_branches] where the scored tokens of each of these runs begin. They are the
        tokens of the choices in the run's sequence, one choice after the other. */

@@ -183,7 +183,7 @@ static void embed_narrow(struct ko_steps *steps, struct ko_embed *args)
 enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err)
 {
     const struct ko_ends *ends = &pass->model->ends;
-    struct ko_steps steps = {pass, pass->rows->n_trunk_rows, err, KO_OK};
+    struct ko_steps steps = {pass, pass->rows->n_embedded, err, KO_OK};
     struct ko_embed args = {
         .tokens = ko_model_matrix(pass->model, &pass->arena, ends->embedding),
         .scale = ends->embedding_scale,

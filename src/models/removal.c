@@ -65,7 +65,7 @@ static struct rows_left rows_left_of(const struct ko_pass *pass, int32_t b)
 {
     const struct ko_rows *rows = pass->rows;
     const struct ko_branch *branch = &rows->branches[b];
-    const int32_t run = rows->n_prompts + b, end = branch->first_position + branch->n_rows;
+    const int32_t run = rows->n_prompts + b, end = ko_branch_end(branch);
     if (!pass->only_last) {
         return (struct rows_left){branch->first_row, branch->first_position, end};
     }

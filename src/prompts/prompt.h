@@ -127,8 +127,28 @@ static inline int32_t ko_prompt_row_token(const struct ko_prompt *prompt, int32_
                : ko_prompt_choice_token(prompt, ko_prompt_longest(prompt, sequence),
                                         row - prompt->n_tokens);
 }
-/* The most rows of any sequence. */
-int32_t ko_prompt_most_rows(const struct ko_prompt *prompt);
+/* The sequence with the most rows, which a trunk and its branches have. All others fork from it. */
+static inline int32_t ko_prompt_trunk_sequence(const struct ko_prompt *prompt)
+{
+    return prompt->choices.n > 0 ? prompt->choices.trunk : 0;
+}
+/* Its rows. */
+static inline int32_t ko_prompt_most_rows(const struct ko_prompt *prompt)
+{
+    return ko_prompt_n_rows(prompt, ko_prompt_trunk_sequence(prompt));
+}
+/* The first row of a sequence whose token is not the trunk's; for the trunk's own, its end. The rows
+   before it are the same in both. */
+static inline int32_t ko_prompt_fork_at(const struct ko_prompt *prompt, int32_t sequence)
+{
+    return prompt->choices.n > 0 ? prompt->n_tokens + prompt->choices.shared[sequence]
+                                 : ko_prompt_n_rows(prompt, sequence);
+}
+/* Rows that all forks add to those of the trunk's sequence. */
+static inline int32_t ko_prompt_fork_rows(const struct ko_prompt *prompt)
+{
+    return prompt->choices.n_fork_rows;
+}
 /* The tokens that are scored in a run of a sequence: those of its choices, one after the other. */
 int32_t ko_prompt_n_entries(const struct ko_prompt *prompt, int32_t sequence);
 /* The most scored tokens of any choice. */

@@ -253,16 +253,6 @@ enum ko_code ko_prompt_place_answers(const struct ko_audit *audit, const struct 
     return code;
 }
 
-int32_t ko_prompt_most_rows(const struct ko_prompt *prompt)
-{
-    int32_t most = 0;
-    for (int32_t s = 0; s < ko_prompt_n_sequences(prompt); s++) {
-        const int32_t n = ko_prompt_n_rows(prompt, s);
-        most = n > most ? n : most;
-    }
-    return most;
-}
-
 int32_t ko_prompt_n_entries(const struct ko_prompt *prompt, int32_t sequence)
 {
     int32_t n = 0;

@@ -13,7 +13,9 @@
 /* One prompt's share of a batch. */
 struct share {
     int64_t n_cells, n_rows;
-    int64_t n_branches, n_branch_rows, n_part_branches, n_part_rows; /* as in struct ko_batch */
+    /* as in struct ko_batch */
+    int64_t n_branches, n_branch_rows, n_part_branches, n_part_rows, n_shared_rows;
+    int32_t longest_path;
     int32_t n_waves;
     int64_t smallest_budget; /* rows of the trunk and the largest bundle */
     double flop, separate_flop;
@@ -42,6 +44,18 @@ static double branch_flop(const struct ko_tree_model *m, int32_t n, int32_t n_sc
     const double after_conv =
         conv ? ko_plan_stage_of(&m->plan->model[m->model], leaves_at).flop[1] : 0;
     return n * (m->rest_flop[leaves_at + 1] + after_conv) + n_scored * m->last_flop;
+}
+
+/* The forward passes of all sequences of the prompt, nothing shared. */
+static double separate_flop(const struct ko_tree *tree)
+{
+    const struct ko_prompt *prompt =
+        ko_plan_prompt(tree->model->plan, tree->model->model, tree->fact);
+    double flop = 0.0;
+    for (int32_t s = 0; s < ko_prompt_n_sequences(prompt); s++) {
+        flop += trunk_flop(tree->model, ko_prompt_n_rows(prompt, s), ko_prompt_n_last(prompt, s));
+    }
+    return flop;
 }
 
 static double bundle_flop(const struct ko_tree *tree, const struct ko_tree_bundle *bundle)
@@ -78,13 +92,17 @@ static void count_branches(const struct ko_tree *tree, const struct ko_tree_bund
     const struct ko_feature_class *class = &tree->model->plan->class[group->class];
     const bool part =
         tree->intervention[group->intervention].kind->removal || ko_feature_class_is_head(class);
-    share->n_branches += bundle->n_branches;
+    const int64_t n_branches = (int64_t)bundle->n_branches * (1 + tree->n_forks);
+    const int32_t path = tree->n_rows - tree->intervention[group->intervention].first_position;
+    share->n_branches += n_branches;
     share->n_branch_rows += bundle->n_rows;
-    share->n_part_branches += part ? bundle->n_branches : 0;
+    share->n_shared_rows += bundle->n_branches * group->shared_rows;
+    share->longest_path = n_branches > 0 && path > share->longest_path ? path : share->longest_path;
+    share->n_part_branches += part ? n_branches : 0;
     share->n_part_rows += part ? bundle->n_rows : 0;
 }
 
-static struct share measure_sequence(const struct ko_tree *tree)
+static struct share measure_tree(const struct ko_tree *tree)
 {
     const struct ko_plan *plan = tree->model->plan;
     struct share share = {.n_cells = plan->kind == KO_PLAN_EVALUATION ? 1 : ko_tree_n_cells(tree),
@@ -101,50 +119,20 @@ static struct share measure_sequence(const struct ko_tree *tree)
             share.smallest_budget = tree->n_trunk_rows + walk.bundle.n_rows;
         }
     }
-    double trunk = trunk_flop(tree->model, tree->n_rows, tree->n_scored);
+    const int32_t n_own = tree->n_rows + tree->n_fork_rows;
     share.n_rows += share.n_waves * tree->n_trunk_rows;
-    share.flop += share.n_waves * (trunk + donors_flop(tree));
-    share.separate_flop = (double)share.n_cells * trunk;
+    share.flop +=
+        share.n_waves * (trunk_flop(tree->model, n_own, tree->n_scored) + donors_flop(tree));
+    share.separate_flop = (double)share.n_cells * separate_flop(tree);
     return share;
 }
 
-static void add_share(struct share *to, const struct share *of)
-{
-    to->n_rows += of->n_rows;
-    to->n_branches += of->n_branches;
-    to->n_branch_rows += of->n_branch_rows;
-    to->n_part_branches += of->n_part_branches;
-    to->n_part_rows += of->n_part_rows;
-    to->n_waves += of->n_waves;
-    to->flop += of->flop;
-    to->separate_flop += of->separate_flop;
-    if (of->smallest_budget > to->smallest_budget) {
-        to->smallest_budget = of->smallest_budget;
-    }
-}
-
-/* Measures a prompt with all its sequences. They pass in one wave, or if their rows do not fit into
-   one, in waves of their own. *tree: afterwards that of one sequence. */
 static enum ko_code measure_prompt(const struct ko_tree_model *model, int32_t fact,
                                    const uint8_t *taken, struct ko_tree *tree, struct share *share,
                                    struct ko_error *err)
 {
-    const struct ko_prompt *prompt = ko_plan_prompt(model->plan, model->model, fact);
-    const int32_t n_sequences = ko_prompt_n_sequences(prompt);
-    enum ko_code code = KO_OK;
-    *share = (struct share){0};
-    for (int32_t s = 0; code == KO_OK && s < n_sequences; s++) {
-        code = ko_tree_build(model, fact, s, taken, tree, err);
-        if (code == KO_OK) {
-            const struct share one = measure_sequence(tree);
-            add_share(share, &one);
-            share->n_cells = one.n_cells;
-        }
-    }
-    if (share->n_waves == n_sequences &&
-        share->n_rows <= model->plan->model[model->model].row_budget) {
-        share->n_waves = 1;
-    }
+    const enum ko_code code = ko_tree_build(model, fact, taken, tree, err);
+    *share = code == KO_OK ? measure_tree(tree) : (struct share){0};
     return code;
 }
 
@@ -171,6 +159,9 @@ static void count_prompt(struct ko_batch *batch, int32_t fact, const struct shar
     batch->n_branch_rows += share->n_branch_rows;
     batch->n_part_branches += share->n_part_branches;
     batch->n_part_rows += share->n_part_rows;
+    batch->n_shared_rows += share->n_shared_rows;
+    batch->longest_path =
+        share->longest_path > batch->longest_path ? share->longest_path : batch->longest_path;
     batch->flop += share->flop;
     batch->separate_flop += share->separate_flop;
 }
@@ -269,8 +260,9 @@ enum ko_code ko_batches_raise_budget(struct ko_plan *plan, int32_t model, bool *
     *raised = false;
     for (int32_t f = 0; f < plan->n_facts; f++) {
         const struct ko_prompt *prompt = ko_plan_prompt(plan, model, f);
-        if (prompt->reason == KO_RUNNABLE && ko_prompt_most_rows(prompt) > n_rows) {
-            n_rows = ko_prompt_most_rows(prompt);
+        if (prompt->reason == KO_RUNNABLE) {
+            const int64_t n = (int64_t)ko_prompt_most_rows(prompt) + ko_prompt_fork_rows(prompt);
+            n_rows = n > n_rows ? n : n_rows;
         }
     }
     /* A trunk and a branch for each size are the most that must stay together, and a trunk for each
@@ -372,7 +364,7 @@ void ko_batches_free(struct ko_batches *batches)
 /* ----------------------------------------------------------------------------------------------
    as bytes */
 
-enum { LEAST_BYTES = 14 * 8 }; /* of a packed batch: its numbers */
+enum { LEAST_BYTES = 16 * 8 }; /* of a packed batch: its numbers */
 
 void ko_batches_pack(const struct ko_batches *batches, struct ko_bytes *to)
 {
@@ -391,6 +383,8 @@ void ko_batches_pack(const struct ko_batches *batches, struct ko_bytes *to)
         ko_put_int(to, batch->n_branch_rows);
         ko_put_int(to, batch->n_part_branches);
         ko_put_int(to, batch->n_part_rows);
+        ko_put_int(to, batch->n_shared_rows);
+        ko_put_int(to, batch->longest_path);
         ko_put_double(to, batch->flop);
         ko_put_double(to, batch->separate_flop);
     }
@@ -435,6 +429,8 @@ static enum ko_code get_batch(struct ko_bytes *from, const struct ko_plan *plan,
     batch->n_branch_rows = ko_get_int(from);
     batch->n_part_branches = ko_get_int(from);
     batch->n_part_rows = ko_get_int(from);
+    batch->n_shared_rows = ko_get_int(from);
+    batch->longest_path = (int32_t)ko_get_int(from);
     batch->flop = ko_get_double(from);
     batch->separate_flop = ko_get_double(from);
     return KO_OK;

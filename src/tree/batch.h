@@ -22,10 +22,13 @@ struct ko_batch {
     int64_t n_taken; /* taken cells of its prompts, also of prompts that have nothing else */
     int64_t n_cells; /* planned cells that are not vacuous and not taken (evaluation: clean runs) */
     int64_t n_rows;  /* over all waves */
-    /* Branches and their rows; of them those that take out components or act on one head. */
+    /* Branches with their forks, without the forks of trunks, and their rows; of them those that take
+       out components or act on one head. */
     int64_t n_branches, n_branch_rows, n_part_branches, n_part_rows;
-    double flop;          /* of the matrix products, unembedding included */
-    double separate_flop; /* of one full forward pass for each of these cells */
+    int64_t n_shared_rows; /* n_shared of all forks (struct ko_branch), added up */
+    int32_t longest_path;  /* of a branch: its most rows that are not the trunk's */
+    double flop;           /* of the matrix products, unembedding included */
+    double separate_flop;  /* of one full forward pass for each of these cells */
 };
 
 struct ko_batches {

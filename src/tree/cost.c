@@ -72,9 +72,8 @@ int32_t ko_plan_largest_wave(const struct ko_plan *plan, const struct ko_batches
     double rows = 0.0;
     for (int32_t f = 0; f < plan->n_facts; f++) {
         const struct ko_prompt *prompt = ko_plan_prompt(plan, m, f);
-        const int32_t n = prompt->reason == KO_RUNNABLE ? ko_prompt_n_sequences(prompt) : 0;
-        for (int32_t s = 0; s < n; s++) {
-            rows += ko_prompt_n_rows(prompt, s);
+        if (prompt->reason == KO_RUNNABLE) {
+            rows += ko_prompt_most_rows(prompt) + ko_prompt_fork_rows(prompt);
         }
     }
     for (int32_t i = 0; i < batches->n; i++) {

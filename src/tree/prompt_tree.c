@@ -125,6 +125,18 @@ static enum ko_code intern_intervention(struct ko_tree *tree, struct ko_interven
     return KO_OK;
 }
 
+/* The rows from t0 on that the forks of one branch share with it. */
+static int64_t count_shared(const struct ko_tree *tree, int32_t t0)
+{
+    const struct ko_prompt *prompt =
+        ko_plan_prompt(tree->model->plan, tree->model->model, tree->fact);
+    int64_t n = 0;
+    for (int32_t s = 0; s <= tree->n_forks; s++) {
+        n += s == ko_prompt_trunk_sequence(prompt) ? 0 : ko_prompt_fork_at(prompt, s) - t0;
+    }
+    return n;
+}
+
 static enum ko_code find_group(struct ko_tree *tree, int32_t intervention, int32_t class,
                                int32_t *index, struct ko_error *err)
 {
@@ -148,10 +160,12 @@ static enum ko_code find_group(struct ko_tree *tree, int32_t intervention, int32
     }
     tree->windows = windows;
     memset(tree->windows + n * n_windows, 0, n_windows);
-    tree->group[n] = (struct ko_tree_group){.intervention = intervention,
-                                            .class = same,
-                                            .layout = x->kind->layout(x, tree->model, same),
-                                            .branch_rows = tree->n_rows - x->first_position};
+    tree->group[n] =
+        (struct ko_tree_group){.intervention = intervention,
+                               .class = same,
+                               .layout = x->kind->layout(x, tree->model, same),
+                               .branch_rows = tree->n_rows - x->first_position + tree->n_fork_rows,
+                               .shared_rows = count_shared(tree, x->first_position)};
     *index = (int32_t)n;
     tree->n_groups++;
     return KO_OK;
@@ -312,8 +326,8 @@ static enum ko_code add_route(struct ko_tree *tree, int32_t route, struct ko_err
     return code;
 }
 
-enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, int32_t sequence,
-                           const uint8_t *taken, struct ko_tree *tree, struct ko_error *err)
+enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, const uint8_t *taken,
+                           struct ko_tree *tree, struct ko_error *err)
 {
     const struct ko_plan *plan = model->plan;
     size_t n = (size_t)plan->n_routes * (size_t)plan->n_classes * model->n_windows;
@@ -330,13 +344,15 @@ enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, int3
         tree->model = model;
     }
     tree->fact = fact;
-    tree->sequence = sequence;
     tree->taken = taken;
     const struct ko_prompt *prompt = ko_plan_prompt(plan, model->model, fact);
     tree->n_tokens = prompt->n_tokens;
+    const int32_t sequence = ko_prompt_trunk_sequence(prompt);
     tree->n_rows = ko_prompt_n_rows(prompt, sequence);
-    tree->n_scored = ko_prompt_n_last(prompt, sequence);
-    tree->n_trunk_rows = tree->n_rows;
+    tree->n_forks = ko_prompt_n_sequences(prompt) - 1;
+    tree->n_fork_rows = ko_prompt_fork_rows(prompt);
+    tree->n_scored = ko_prompt_n_last(prompt, sequence) + tree->n_fork_rows;
+    tree->n_trunk_rows = tree->n_rows + tree->n_fork_rows;
     if (plan->n_blocks == 0) {
         return KO_OK;
     }

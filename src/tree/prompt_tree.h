@@ -15,9 +15,10 @@
 
 /* Branches with the same intervention and class. */
 struct ko_tree_group {
-    int32_t intervention;                /* index in the tree */
-    int32_t class;                       /* index on the class axis */
-    int32_t branch_rows;                 /* rows of the prompt and its answer from t0 on */
+    int32_t intervention; /* index in the tree */
+    int32_t class;        /* index on the class axis */
+    int32_t branch_rows;  /* rows of the prompt and its answer from t0 on, and those of its forks */
+    int64_t shared_rows;  /* that the forks of one branch share with it, added up */
     const struct ko_tree_layout *layout; /* borrowed */
 };
 
@@ -32,10 +33,12 @@ struct ko_tree_member {
 struct ko_tree {
     const struct ko_tree_model *model; /* borrowed */
     int32_t fact;
-    int32_t sequence; /* of the prompt: which answer's rows follow (src/prompts/answers/choice.h) */
     int32_t n_tokens; /* T */
-    int32_t n_rows;   /* of the clean run: T, and those of the answer */
-    int32_t n_scored; /* the last rows of a run, which are scored */
+    /* Rows of the clean run: T, and those of the longest answer. Each other sequence of the prompt
+       (src/prompts/answers/choice.h) is a fork of every run, and all forks of one run have n_fork_rows
+       rows. */
+    int32_t n_rows, n_forks, n_fork_rows;
+    int32_t n_scored; /* rows of a run and its forks that are scored */
     uint8_t *asked;   /* [n_routes, n_classes, n_windows] planned windows of a route and class */
     /* [n_blocks] 1: `asked` has the block's. Consecutive prompts mostly have the same. */
     uint8_t *blocks;
@@ -58,7 +61,7 @@ struct ko_tree {
     int32_t *donor;
     int32_t n_donors;
     size_t donor_capacity;
-    int64_t n_trunk_rows; /* of the prompt and its donors */
+    int64_t n_trunk_rows; /* of the prompt, its forks and its donors */
     bool planned;         /* the prompt has a planned cell, vacuous or not */
     struct ko_tree_part {
         bool planned, taken; /* whether it has a planned cell, a taken cell */
@@ -66,13 +69,12 @@ struct ko_tree {
     int64_t n_taken;         /* taken cells */
 };
 
-/* Builds the tree of one sequence of a runnable prompt without its taken cells. The trees of all
-   sequences of a prompt differ in the rows of the answers alone. taken: as ko_taken_of returns it,
+/* Builds the tree of a runnable prompt without its taken cells. taken: as ko_taken_of returns it,
    borrowed while the tree is used. *tree: {0}, or a tree built before, whose memory is reused. Free
    with ko_tree_free, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact,
-                                         int32_t sequence, const uint8_t *taken,
-                                         struct ko_tree *tree, struct ko_error *err);
+                                         const uint8_t *taken, struct ko_tree *tree,
+                                         struct ko_error *err);
 void ko_tree_free(struct ko_tree *tree); /* leaves {0} */
 
 /* The planned windows of a route and class. Borrowed. */

@@ -56,7 +56,7 @@ enum ko_code ko_tree_statuses(const struct ko_plan *plan, int32_t model, int32_t
     }
     enum ko_code code = ko_tree_model_open(plan, model, &tree_model, err);
     if (code == KO_OK) {
-        code = ko_tree_build(&tree_model, fact, 0, NULL, &tree, err);
+        code = ko_tree_build(&tree_model, fact, NULL, &tree, err);
     }
     if (code == KO_OK) {
         fill_statuses(&tree, status, vacuous);

@@ -11,9 +11,9 @@
 
 struct ko_tree_bundle {
     int32_t group, start;
-    int32_t n_branches;
-    int64_t n_rows;
-    int32_t wave; /* index in the batch */
+    int32_t n_branches; /* without their forks */
+    int64_t n_rows;     /* with those of forks */
+    int32_t wave;       /* index in the batch */
 };
 
 struct ko_tree_walk {

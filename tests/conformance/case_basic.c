@@ -305,7 +305,7 @@ static void move_rows(const struct backend *b, const struct ko_rows *rows,
     RUN(b, set_rows, rows);
     RUN(b, embed, &embed);
     for (int32_t layer = 0; layer < rows->n_stages; layer++) {
-        int32_t first = layer ? rows->n_active[layer - 1] : rows->n_trunk_rows;
+        int32_t first = layer ? rows->n_active[layer - 1] : rows->n_embedded;
         const struct ko_branch_rows leave = {
             .x = embed.x, .d = ROW, .first = first, .n = rows->n_active[layer] - first};
         RUN(b, branch_rows, &leave);
@@ -421,7 +421,7 @@ static void other_precisions_are_refused(void **state)
                         "threads: expected at least 1, got 0, choose the number of cores");
 }
 
-/* x [n_trunk_rows, ROW]; either table may be NULL. free(). */
+/* x [n_embedded, ROW]; either table may be NULL. free(). */
 static float *embed_tables(const struct backend *b, const struct ko_rows *rows, const float *tokens,
                            const float *places)
 {
@@ -429,7 +429,7 @@ static float *embed_tables(const struct backend *b, const struct ko_rows *rows, 
     struct ko_embed embed = {
         .scale = 3.0F,
         .first_position = 2,
-        .x = memory_nan(&m, (size_t)rows->n_trunk_rows * ROW),
+        .x = memory_nan(&m, (size_t)rows->n_embedded * ROW),
     };
     if (tokens) {
         embed.tokens = (struct ko_matrix){
@@ -441,7 +441,7 @@ static float *embed_tables(const struct backend *b, const struct ko_rows *rows, 
     }
     RUN(b, set_rows, rows);
     RUN(b, embed, &embed);
-    return memory_result(&m, embed.x, (size_t)rows->n_trunk_rows * ROW);
+    return memory_result(&m, embed.x, (size_t)rows->n_embedded * ROW);
 }
 
 static void tokens_or_positions_may_be_missing(void **state)
@@ -455,7 +455,7 @@ static void tokens_or_positions_may_be_missing(void **state)
         const bool token = k % 3 != 0, place = k % 3 != 1;
         float *x =
             embed_tables(&all->list[k / 3], rows, token ? tokens : NULL, place ? places : NULL);
-        for (int32_t at = 0; at < rows->n_trunk_rows * ROW; at++) {
+        for (int32_t at = 0; at < rows->n_embedded * ROW; at++) {
             const int32_t r = at / ROW, c = at % ROW;
             float want = token ? 3 * tokens[rows->token[r] * ROW + c] : 0.0F;
             want += place ? places[(2 + rows->position[r]) * ROW + c] : 0.0F;

@@ -59,7 +59,8 @@ static void reference_rope(const struct ko_rows *rows, int32_t r, const struct r
     const struct shape *s = &rope->shape;
     const int32_t half = s->n_rotated / 2;
     const float *x = rope->x + ko_at(r, width_of(s), 0);
-    const bool is_long = rows->n_tokens[rows->prompt[r]] > s->long_from;
+    const int32_t *n_longest = rows->n_longest ? rows->n_longest : rows->n_tokens;
+    const bool is_long = n_longest[rows->prompt[r]] > s->long_from;
     int32_t axis[WAVE_TOKENS * WAVE_TOKENS] = {0};
     if (rows->n_turns == 3) {
         list_axes(s, axis);
@@ -214,6 +215,23 @@ static void long_prompts_have_their_own_tables(void **state)
     check_plans(*state, shapes, sizeof shapes / sizeof shapes[0]);
 }
 
+/* With an answer that is longer than the one whose rows the wave has. */
+static void the_longest_answer_makes_a_prompt_long(void **state)
+{
+    static const struct shape shape = {2, 6, 7, false, 6, {0}, false};
+    struct spread spread = {0};
+    for (uint32_t seed = 0; seed < 6; seed++) {
+        struct ko_rows rows = *wave_random_rows(seed);
+        int32_t n_longest[WAVE_PROMPTS];
+        for (int32_t p = 0; p < rows.n_prompts; p++) {
+            n_longest[p] = rows.n_tokens[p] + (p + (int32_t)seed) % 7;
+        }
+        rows.n_longest = n_longest;
+        check_rope(*state, &rows, &shape, &spread);
+    }
+    print_message("rope by the longest answer: %.1e from double precision\n", spread.largest);
+}
+
 struct norm {
     int32_t n, n_heads, d_head, stride;
 };
@@ -319,6 +337,7 @@ int run_heads(void)
         cmocka_unit_test(rows_turn_by_their_own_positions),
         cmocka_unit_test(parts_of_heads_turn),
         cmocka_unit_test(long_prompts_have_their_own_tables),
+        cmocka_unit_test(the_longest_answer_makes_a_prompt_long),
         cmocka_unit_test(heads_are_normed_apart),
     };
     return cmocka_run_group_tests_name("heads", tests, backends_open, backends_close);

@@ -185,6 +185,7 @@ static void long_prompts_keep_their_precision(void **state)
     }
     const struct ko_rows rows = {.n_rows = LONG,
                                  .n_trunk_rows = LONG,
+                                 .n_embedded = LONG,
                                  .n_prompts = 1,
                                  .n_stages = 1,
                                  .max_tokens = LONG,

@@ -61,9 +61,11 @@ static void check_copies(const struct ko_rows *rows, const struct ko_cuda_rows *
     expect_same(got->branch, rows->branch, rows->n_rows);
     expect_same(got->prompt, rows->prompt, rows->n_rows);
     expect_same(got->parent_row, rows->parent_row, rows->n_rows);
-    expect_same(got->token, rows->token, rows->n_trunk_rows);
+    expect_same(got->token, rows->token, rows->n_embedded);
     expect_same(got->trunk_first, rows->trunk_first, rows->n_prompts);
     expect_same(got->n_tokens, rows->n_tokens, rows->n_prompts);
+    expect_same(got->n_longest, rows->n_longest ? rows->n_longest : rows->n_tokens,
+                rows->n_prompts);
     for (int32_t b = 0; b < rows->n_branches; b++) {
         const struct ko_branch *branch = &rows->branches[b];
         struct ko_branch told = got->branches[b];
@@ -124,8 +126,29 @@ static bool has_part(const struct ko_rows *rows, const struct ko_branch *branch,
     return own == part;
 }
 
-/* Every trunk is in one item, and every branch in one for each part of its edges, with those that
-   share its states, ascending. */
+/* Whether a branch needs an item for the part of its edges: the first part, and every further one that
+   goes into a row of its own. */
+static bool needs_item(const struct ko_rows *rows, const struct ko_branch *branch, int32_t part)
+{
+    bool needs = part == branch->edge_set;
+    for (int32_t i = branch->first_position; i < ko_branch_end(branch); i++) {
+        needs = needs || rows->edges[part].target[i];
+    }
+    return needs;
+}
+
+/* The entries that a branch should have in the items. */
+static int32_t count_entries(const struct ko_rows *rows, const struct ko_branch *branch)
+{
+    int32_t n = 1;
+    for (int32_t e = branch->edge_set; e >= 0 && rows->edges[e].more; e++) {
+        n += needs_item(rows, branch, e + 1);
+    }
+    return n;
+}
+
+/* Every trunk is in one item, and every branch in one for each part of its edges that it needs, with
+   those that walk as many rows from the same states, ascending. */
 static void check_items(const struct ko_rows *rows, const struct ko_cuda_rows *got)
 {
     const size_t n_parts = (size_t)rows->n_edge_sets + 1;
@@ -137,6 +160,9 @@ static void check_items(const struct ko_rows *rows, const struct ko_cuda_rows *g
         if (item->n == 0) {
             assert_int_equal(item->prompt, n_trunks++);
             assert_int_equal(item->t0, rows->n_tokens[item->prompt]);
+            assert_int_equal(item->n_shared, 0);
+            assert_int_equal(item->n_rows, rows->n_tokens[item->prompt]);
+            assert_int_equal(item->edge_set, -1);
             continue;
         }
         assert_int_equal(item->first, n);
@@ -150,14 +176,15 @@ static void check_items(const struct ko_rows *rows, const struct ko_cuda_rows *g
             assert_true(at == item->first || got->item_branch[at - 1] < b);
             assert_int_equal(branch->prompt, item->prompt);
             assert_true(has_part(rows, branch, item->edge_set));
-            assert_int_equal(branch->first_position, item->t0);
+            assert_true(needs_item(rows, branch, item->edge_set));
+            assert_int_equal(ko_branch_start(branch), item->t0);
+            assert_int_equal(branch->n_shared, item->n_shared);
+            assert_int_equal(branch->n_rows, item->n_rows);
         }
     }
     assert_int_equal(n_trunks, rows->n_prompts);
-    for (int32_t b = 0; b < rows->n_branches; b++, wanted++) {
-        for (int32_t e = rows->branches[b].edge_set; e >= 0 && rows->edges[e].more; e++) {
-            wanted++;
-        }
+    for (int32_t b = 0; b < rows->n_branches; b++) {
+        wanted += count_entries(rows, &rows->branches[b]);
     }
     assert_int_equal(n, wanted);
     free(seen);
@@ -235,6 +262,7 @@ static void long_lists_are_cut(void **state)
     }
     const struct ko_rows rows = {.n_rows = T + N,
                                  .n_trunk_rows = T,
+                                 .n_embedded = T,
                                  .n_prompts = 1,
                                  .n_branches = N,
                                  .n_edge_sets = 1,

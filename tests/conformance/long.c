@@ -3,7 +3,7 @@
 
 #include "tests/conformance/wave.h"
 
-enum { N_COLUMNS = 5, N_BRANCHES = 5 };
+enum { N_COLUMNS = 5, N_BRANCHES = 6 };
 
 /* The rows of wave_long_rows point into this. */
 struct long_wave {
@@ -16,10 +16,12 @@ struct long_wave {
     int32_t trunk_first, n_tokens, n_own, n_active, n_branches;
 };
 
-static void fill_rows(struct long_wave *wave, int32_t b, int32_t t0, int32_t first)
+/* The rows of positions t0 to the last, from row `first` on. row_before: of position t0 - 1. */
+static void fill_rows(struct long_wave *wave, int32_t b, int32_t t0, int32_t first,
+                      int32_t row_before)
 {
     for (int32_t i = t0; i < wave->n_tokens; i++) {
-        int32_t row = first + i - t0, before = i == t0 ? t0 - 1 : row - 1;
+        int32_t row = first + i - t0, before = i == t0 ? row_before : row - 1;
         const int32_t values[N_COLUMNS] = {i, before, b, 0, b < 0 ? -1 : i};
         for (size_t column = 0; column < N_COLUMNS; column++) {
             wave->columns[column][row] = values[column];
@@ -41,11 +43,12 @@ static int32_t start_of_later(const struct long_wave *wave)
 static int32_t fill_branches(struct long_wave *wave)
 {
     const int32_t last = wave->n_tokens - 1;
-    const int32_t starts[] = {start_of_rows(wave), last, last, start_of_later(wave), last - 4};
-    const int32_t sets[] = {0, 1, 1, 2, 0}, leaves[] = {-1, 0, 0, 0, 0};
-    const int32_t masks[] = {-1, 0, -1, 1, -1};
+    const int32_t starts[] = {start_of_rows(wave),  last,     last,
+                              start_of_later(wave), last - 4, last - 1};
+    const int32_t sets[] = {0, 1, 1, 2, 0, 0}, leaves[] = {-1, 0, 0, 0, 0, 0};
+    const int32_t masks[] = {-1, 0, -1, 1, -1, -1};
     int32_t n = wave->n_tokens;
-    fill_rows(wave, -1, 0, 0);
+    fill_rows(wave, -1, 0, 0, -1);
     for (int32_t b = 0; b < N_BRANCHES; b++) {
         wave->branches[b] = (struct ko_branch){.parent = -1,
                                                .first_row = n,
@@ -56,7 +59,14 @@ static int32_t fill_branches(struct long_wave *wave)
                                                .mixers = KO_MIXER_EVERY,
                                                .edge_set = sets[b],
                                                .mask = masks[b]};
-        fill_rows(wave, b, starts[b], n);
+        const bool forks = b == N_BRANCHES - 1;
+        const struct ko_branch *stem = &wave->branches[b - forks];
+        if (forks) {
+            wave->branches[b].n_shared = starts[b] - stem->first_position;
+            wave->branches[b].shared_row = stem->first_row;
+        }
+        fill_rows(wave, b, starts[b], n,
+                  forks ? stem->first_row + wave->branches[b].n_shared - 1 : starts[b] - 1);
         n += wave->n_tokens - starts[b];
         wave->n_own = leaves[b] < 0 ? n : wave->n_own;
     }
@@ -91,6 +101,7 @@ const struct ko_rows *wave_long_rows(int32_t n_tokens)
     fill_edges(wave);
     wave->rows = (struct ko_rows){.n_rows = wave->n_active,
                                   .n_trunk_rows = n_tokens,
+                                  .n_embedded = n_tokens,
                                   .n_prompts = 1,
                                   .n_branches = N_BRANCHES,
                                   .n_edge_sets = 3,

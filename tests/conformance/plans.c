@@ -242,6 +242,21 @@ static void add_random_branch(uint32_t *state, struct wave_plan *plan, int32_t p
     }
 }
 
+/* One or two forks in about half of the prompts: from the same position on, or from different ones. */
+static void add_forks(uint32_t *state, struct wave_plan *plan)
+{
+    for (int32_t p = 0; p < plan->n_prompts; p++) {
+        const int32_t n_tokens = plan->n_tokens[p];
+        const int32_t n = n_tokens < 2 ? 0 : random_below(state, 2 + WAVE_FORKS) - 1;
+        for (int32_t f = 0; f < n; f++) {
+            struct wave_fork *fork = &plan->forks[p][f];
+            fork->at = 1 + random_below(state, n_tokens - 1);
+            fork->at = f > 0 && random_below(state, 2) ? plan->forks[p][0].at : fork->at;
+            fork->n = 1 + random_below(state, n_tokens - fork->at);
+        }
+    }
+}
+
 void wave_random(uint32_t seed, struct wave_plan *plan)
 {
     uint32_t state = seed * 2654435761U + 1;
@@ -266,4 +281,5 @@ void wave_random(uint32_t seed, struct wave_plan *plan)
             }
         }
     }
+    add_forks(&state, plan);
 }

@@ -5,17 +5,29 @@
 
 #include "kernels/at.h"
 
+/* Of a plan: its branches, the forks of their prompts' trunks, and their own. */
+enum { MOST_BRANCHES = WAVE_PROMPTS * WAVE_FORKS + WAVE_BRANCHES * (1 + WAVE_FORKS) };
+
+/* A branch of the wave before it has a place. */
+struct listed {
+    struct wave_branch branch;
+    int32_t stem, parent; /* in the list; -1: the trunk */
+    struct wave_fork fork;
+};
+
 /* `rows` points into the other members. */
 struct wave {
     struct ko_rows rows;
-    int32_t order[WAVE_BRANCHES]; /* index in the plan of each branch */
-    uint8_t stages[WAVE_BRANCHES][WAVE_LAYERS];
-    struct ko_branch branches[WAVE_BRANCHES];
+    struct listed list[MOST_BRANCHES];
+    int32_t n_branches;
+    int32_t order[MOST_BRANCHES]; /* index in the list of each branch */
+    uint8_t stages[MOST_BRANCHES][WAVE_LAYERS];
+    struct ko_branch branches[MOST_BRANCHES];
     struct ko_edge_set edges[WAVE_SETS];
     uint8_t target[WAVE_SETS][WAVE_POSITIONS], source[WAVE_SETS][WAVE_POSITIONS];
     int32_t trunk_first[WAVE_PROMPTS], n_tokens[WAVE_PROMPTS];
     int32_t counts[4][WAVE_LAYERS];
-    int32_t columns[6][(WAVE_PROMPTS + WAVE_BRANCHES) * WAVE_POSITIONS];
+    int32_t columns[6][(WAVE_PROMPTS + MOST_BRANCHES) * WAVE_POSITIONS];
 };
 
 static int32_t stretch_of(const struct wave_plan *plan)
@@ -29,6 +41,44 @@ static int32_t tokens_of(const struct wave_plan *plan, int32_t prompt)
     return (plan->n_tokens[prompt] - 1) * stretch_of(plan) + 1;
 }
 
+/* Lists the forks of the trunks, and each branch with its forks behind it. */
+static void list_branches(const struct wave_plan *plan, struct wave *wave)
+{
+    int32_t of_trunk[WAVE_PROMPTS][WAVE_FORKS], of_branch[WAVE_BRANCHES][1 + WAVE_FORKS], n = 0;
+    for (int32_t p = 0; p < plan->n_prompts; p++) {
+        for (int32_t f = 0; f < WAVE_FORKS; f++) {
+            of_trunk[p][f] = n;
+            if (plan->forks[p][f].n > 0) {
+                wave->list[n++] = (struct listed){
+                    .branch = {.prompt = p, .leaves_at = KO_HAS_TOKENS, .edge_set = -1, .mask = -1},
+                    .stem = -1,
+                    .parent = -1,
+                    .fork = plan->forks[p][f]};
+            }
+        }
+    }
+    for (int32_t b = 0; b < plan->n_branches; b++) {
+        const struct wave_branch *branch = &plan->branches[b];
+        const int32_t *above = branch->parent < 0 ? NULL : of_branch[branch->parent];
+        of_branch[b][0] = n;
+        wave->list[n] =
+            (struct listed){.branch = *branch, .stem = -1, .parent = above ? above[0] : -1};
+        n++;
+        for (int32_t f = 0; f < WAVE_FORKS; f++) {
+            const struct wave_fork fork = plan->forks[branch->prompt][f];
+            of_branch[b][1 + f] = n;
+            if (fork.n > 0 && fork.at > branch->first_position) {
+                wave->list[n++] =
+                    (struct listed){.branch = *branch,
+                                    .stem = of_branch[b][0],
+                                    .parent = above ? above[1 + f] : of_trunk[branch->prompt][f],
+                                    .fork = fork};
+            }
+        }
+    }
+    wave->n_branches = n;
+}
+
 static bool comes_before(const struct wave_branch *a, const struct wave_branch *b)
 {
     if (a->leaves_at != b->leaves_at) {
@@ -37,11 +87,12 @@ static bool comes_before(const struct wave_branch *a, const struct wave_branch *
     return a->conv && !b->conv;
 }
 
-static void sort_branches(const struct wave_plan *plan, struct wave *wave)
+static void sort_branches(struct wave *wave)
 {
-    for (int32_t n = 0; n < plan->n_branches; n++) {
+    for (int32_t n = 0; n < wave->n_branches; n++) {
         int32_t at = n;
-        for (; at > 0 && comes_before(&plan->branches[n], &plan->branches[wave->order[at - 1]]);
+        for (;
+             at > 0 && comes_before(&wave->list[n].branch, &wave->list[wave->order[at - 1]].branch);
              at--) {
             wave->order[at] = wave->order[at - 1];
         }
@@ -49,9 +100,9 @@ static void sort_branches(const struct wave_plan *plan, struct wave *wave)
     }
 }
 
-static int32_t place_of(const struct wave *wave, int32_t n_branches, int32_t number)
+static int32_t place_of(const struct wave *wave, int32_t number)
 {
-    for (int32_t b = 0; b < n_branches; b++) {
+    for (int32_t b = 0; number >= 0 && b < wave->n_branches; b++) {
         if (wave->order[b] == number) {
             return b;
         }
@@ -59,27 +110,46 @@ static int32_t place_of(const struct wave *wave, int32_t n_branches, int32_t num
     return -1;
 }
 
+/* Sets where a branch begins and how many rows it has. */
+static void set_rows(const struct wave_plan *plan, const struct wave *wave,
+                     const struct listed *from, struct ko_branch *to)
+{
+    const int32_t n_tokens = tokens_of(plan, from->branch.prompt), stretch = stretch_of(plan);
+    if (from->fork.n == 0) {
+        to->first_position = from->branch.first_position * stretch;
+        to->n_rows = n_tokens - to->first_position;
+        return;
+    }
+    const int32_t end = (from->fork.at + from->fork.n) * stretch;
+    to->first_position = from->fork.at * stretch;
+    to->n_rows = (end < n_tokens ? end : n_tokens) - to->first_position;
+    if (from->stem >= 0) {
+        const struct ko_branch *stem = &wave->branches[place_of(wave, from->stem)];
+        to->n_shared = to->first_position - stem->first_position;
+        to->shared_row = stem->first_row;
+    }
+}
+
 static void build_branches(const struct wave_plan *plan, struct wave *wave, int32_t n_rows)
 {
-    sort_branches(plan, wave);
-    for (int32_t b = 0; b < plan->n_branches; b++) {
-        const struct wave_branch *from = &plan->branches[wave->order[b]];
-        const int32_t t0 = from->first_position * stretch_of(plan);
-        wave->branches[b] = (struct ko_branch){
-            .prompt = from->prompt,
-            .parent = from->parent < 0 ? -1 : place_of(wave, plan->n_branches, from->parent),
-            .first_row = n_rows,
-            .n_rows = tokens_of(plan, from->prompt) - t0,
-            .first_position = t0,
-            .leaves_at = from->leaves_at,
-            .window_begin = from->window_begin,
-            .window_end = from->window_end,
-            .mixers = (uint8_t)(KO_MIXER_EVERY & ~from->spares),
-            .stages = from->skips ? wave->stages[b] : NULL,
-            .edge_set = from->edge_set,
-            .mask = from->mask,
-            .conv = from->conv,
-            .after_softmax = from->after_softmax};
+    list_branches(plan, wave);
+    sort_branches(wave);
+    for (int32_t b = 0; b < wave->n_branches; b++) {
+        const struct listed *listed = &wave->list[wave->order[b]];
+        const struct wave_branch *from = &listed->branch;
+        wave->branches[b] = (struct ko_branch){.prompt = from->prompt,
+                                               .parent = place_of(wave, listed->parent),
+                                               .first_row = n_rows,
+                                               .leaves_at = from->leaves_at,
+                                               .window_begin = from->window_begin,
+                                               .window_end = from->window_end,
+                                               .mixers = (uint8_t)(KO_MIXER_EVERY & ~from->spares),
+                                               .stages = from->skips ? wave->stages[b] : NULL,
+                                               .edge_set = from->edge_set,
+                                               .mask = from->mask,
+                                               .conv = from->conv,
+                                               .after_softmax = from->after_softmax};
+        set_rows(plan, wave, listed, &wave->branches[b]);
         for (int32_t s = 0; s < plan->n_layers; s++) {
             wave->stages[b][s] = !(from->skips >> s & 1);
         }
@@ -121,19 +191,24 @@ static int32_t build_trunks(const struct wave_plan *plan, struct wave *wave)
     return row;
 }
 
-static int32_t build_branch_rows(struct wave *wave, int32_t n_branches, int32_t row)
+static int32_t build_branch_rows(struct wave *wave, int32_t row)
 {
-    for (int32_t b = 0; b < n_branches; b++) {
+    for (int32_t b = 0; b < wave->n_branches; b++) {
         const struct ko_branch *branch = &wave->branches[b];
-        int32_t trunk = wave->trunk_first[branch->prompt], t0 = branch->first_position;
-        int32_t parent = trunk + t0;
+        const int32_t trunk = wave->trunk_first[branch->prompt], first = branch->first_position;
+        int32_t parent = trunk + first, previous = first ? trunk + first - 1 : -1;
         if (branch->parent >= 0) {
             const struct ko_branch *above = &wave->branches[branch->parent];
-            parent = above->first_row + t0 - above->first_position;
+            parent = above->first_row + first - above->first_position;
         }
+        if (branch->n_shared > 0) {
+            previous = branch->shared_row + branch->n_shared - 1;
+        }
+        const bool copied = branch->leaves_at != KO_HAS_TOKENS;
         for (int32_t k = 0; k < branch->n_rows; k++, row++) {
-            int32_t previous = k ? row - 1 : t0 ? trunk + t0 - 1 : -1;
-            fill_row(wave, row, (const int32_t[]){t0 + k, previous, b, branch->prompt, parent + k});
+            fill_row(wave, row,
+                     (const int32_t[]){first + k, k ? row - 1 : previous, b, branch->prompt,
+                                       copied ? parent + k : -1});
         }
     }
     return row;
@@ -146,7 +221,7 @@ static void count_rows(const struct wave_plan *plan, struct wave *wave, int32_t 
         int32_t *active = &wave->counts[2][layer], *branches = &wave->counts[3][layer];
         *projected = *convolved = *active = n_trunk;
         *branches = 0;
-        for (int32_t b = 0; b < plan->n_branches; b++) {
+        for (int32_t b = 0; b < wave->n_branches; b++) {
             const struct ko_branch *branch = &wave->branches[b];
             bool leaves = branch->leaves_at == layer;
             *projected += branch->leaves_at < layer ? branch->n_rows : 0;
@@ -166,15 +241,21 @@ const struct ko_rows *wave_rows(const struct wave_plan *plan)
     int32_t n_trunk = build_trunks(plan, wave), max_tokens = 0;
     build_branches(plan, wave, n_trunk);
     build_edges(plan, wave);
-    int32_t n_rows = build_branch_rows(wave, plan->n_branches, n_trunk);
+    int32_t n_rows = build_branch_rows(wave, n_trunk);
+    int32_t n_embedded = n_trunk;
+    for (int32_t b = 0; b < wave->n_branches; b++) {
+        const struct ko_branch *branch = &wave->branches[b];
+        n_embedded += branch->leaves_at == KO_HAS_TOKENS ? branch->n_rows : 0;
+    }
     count_rows(plan, wave, n_trunk);
     for (int32_t p = 0; p < plan->n_prompts; p++) {
         max_tokens = wave->n_tokens[p] > max_tokens ? wave->n_tokens[p] : max_tokens;
     }
     wave->rows = (struct ko_rows){.n_rows = n_rows,
                                   .n_trunk_rows = n_trunk,
+                                  .n_embedded = n_embedded,
                                   .n_prompts = plan->n_prompts,
-                                  .n_branches = plan->n_branches,
+                                  .n_branches = wave->n_branches,
                                   .n_edge_sets = plan->n_sets,
                                   .n_stages = plan->n_layers,
                                   .max_tokens = max_tokens,
@@ -205,15 +286,10 @@ const struct ko_rows *wave_random_rows(uint32_t seed)
 int32_t wave_path(const struct ko_rows *rows, int32_t row, int32_t layer, ko_row_source *source,
                   int32_t *path)
 {
-    int32_t b = rows->branch[row], i = rows->position[row];
-    for (int32_t j = 0; j <= i; j++) {
-        int32_t at = rows->trunk_first[rows->prompt[row]] + j;
-        if (b >= 0 && j >= rows->branches[b].first_position) {
-            at = rows->branches[b].first_row + j - rows->branches[b].first_position;
-        }
+    for (int32_t at = row, j = rows->position[row]; j >= 0; j--, at = rows->previous[at]) {
         path[j] = source(rows, at, layer);
     }
-    return i;
+    return rows->position[row];
 }
 
 bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, enum ko_mixer mixer,

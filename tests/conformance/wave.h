@@ -24,10 +24,18 @@ struct wave_branch {
     uint8_t spares; /* the kinds of mixers that it does not act on, bits of enum ko_mixer */
 };
 
+/* The rows of another answer, in the trunk and in every branch that begins before them: `n` positions
+   from position `at` on, 1 <= at, at + n <= T. n 0: there is none. */
+struct wave_fork {
+    int32_t at, n;
+};
+enum { WAVE_FORKS = 2 };
+
 struct wave_plan {
     const char *name;
     int32_t n_layers, n_prompts, n_sets, n_branches;
     int32_t n_tokens[WAVE_PROMPTS];
+    struct wave_fork forks[WAVE_PROMPTS][WAVE_FORKS];
     struct wave_edges sets[WAVE_SETS];
     struct wave_branch branches[WAVE_BRANCHES];
     uint32_t more; /* bit s: set s + 1 is a further part of the edges of set s */
@@ -56,9 +64,9 @@ extern const struct wave_plan wave_all_removed;
 /* The rows of wave_random's plan. */
 const struct ko_rows *wave_random_rows(uint32_t seed);
 
-/* One layer and a trunk of up to WAVE_LONGEST rows, with five branches: several rows with inputs of
-   their own, of which some are targets; one row with a mask, and one without; `later`; and the last
-   five rows.
+/* One layer and a trunk of up to WAVE_LONGEST rows, with six branches: several rows with inputs of
+   their own, of which some are targets; one row with a mask, and one without; `later`; the last five
+   rows; and a fork of these, of two rows.
    WAVE_LONG rows are more than backends compute at once. Borrowed, valid until the next call. */
 enum { WAVE_LONG = 150, WAVE_LONGEST = 400 };
 const struct ko_rows *wave_long_rows(int32_t n_tokens);

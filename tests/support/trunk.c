@@ -45,6 +45,7 @@ void test_run_trunk(const struct ko_model *model, const float *floats, const int
     struct ko_rows rows = {
         .n_rows = n,
         .n_trunk_rows = n,
+        .n_embedded = n,
         .n_prompts = 1,
         .n_stages = stages,
         .max_tokens = n,

@@ -25,11 +25,18 @@ struct attend_tile {
 struct query {
     int row, head;   /* row -1: there is no such query */
     int place;       /* of its row */
-    int first_place; /* of its branch's first row */
+    int first_place; /* of its first own key: its branch's first row, or a fork's stem's */
     int trunk_end; /* it sees the trunk's keys before here: its branch's t0, or the place after itself */
-    int first_seen;    /* the first position within reach */
-    int cut;           /* edge set that removes edges of it; -1: none */
-    bool later, after; /* as ko_edge_set.later and ko_branch.after_softmax */
+    int first_seen; /* the first position within reach */
+    int cut;        /* edge set that removes edges of it; -1: none */
+    /* Bits, which share a register: as ko_edge_set.later and ko_branch.after_softmax; and fork: it
+       shares keys with a stem (hole_of). */
+    bool later : 1, after : 1, fork : 1;
+};
+
+/* The places [first, end) lie between a query's own keys and are not among them. */
+struct hole {
+    int first, end;
 };
 
 /* Bits [low, high) of a word; the bounds may lie outside it. */
@@ -107,7 +114,7 @@ find_query(const struct ko_cuda_rows &rows, const struct stage_rows &at,
     const int in_group =
         (int)blockIdx.y % shape.n_parts * shape.n_together + number % shape.n_together;
     const int place = tile.first + number / shape.n_together;
-    struct query query = {-1, 0, place, INT32_MAX, 0, 0, -1, false, false};
+    struct query query = {-1, 0, place, INT32_MAX, 0, 0, -1, false, false, false};
     if (place >= tile.end || number / shape.n_together >= shape.n_tile_rows ||
         in_group >= heads_a_key || rows.order[place] >= at.n_active) {
         return query;
@@ -120,8 +127,10 @@ find_query(const struct ko_cuda_rows &rows, const struct stage_rows &at,
     if (b >= 0) {
         const struct ko_branch branch = rows.branches[b];
         const int set = branch.edge_set;
-        query.trunk_end = branch.first_position;
-        query.first_place = place - (query.row - branch.first_row);
+        query.trunk_end = branch_start(branch);
+        query.fork = branch.n_shared > 0;
+        query.first_place =
+            place - (query.row - (query.fork ? branch.shared_row : branch.first_row));
         if (set >= 0 && branch_cuts(branch, a.stage, KO_MIXER_ATTENTION) &&
             (branch.only_head == 0 || branch.only_head == query.head + 1)) {
             query.later = rows.later[set] != 0; /* of all parts */
@@ -148,23 +157,54 @@ static __device__ __forceinline__ struct seen see_trunk(const struct ko_cuda_row
     return {query.after ? visible : visible & ~removed, visible & ~removed};
 }
 
-/* Where its own keys within reach begin. */
-static __device__ __forceinline__ int first_own_place(const struct query &query)
+/* Between the keys that a fork shares with its stem and those of its own rows: the stem's other rows,
+   and other forks of it. Rows of a prompt are in the order of places as in the wave. */
+static __device__ __forceinline__ struct hole hole_of(const struct ko_cuda_rows &rows,
+                                                      const struct query &query)
 {
-    return query.first_place + max(0, query.first_seen - query.trunk_end);
+    if (!query.fork) {
+        return {0, 0};
+    }
+    const struct ko_branch &branch = rows.branches[rows.branch[query.row]];
+    return {query.first_place + branch.n_shared, query.place - (query.row - branch.first_row)};
+}
+
+/* Where its own keys within reach begin. */
+static __device__ __forceinline__ int first_own_place(const struct query &query,
+                                                      const struct hole &hole)
+{
+    const int place = query.first_place + max(0, query.first_seen - query.trunk_end);
+    return place < hole.first ? place : place + (hole.end - hole.first);
+}
+
+/* Which of the keys at the places from `first` on are sources. */
+static __device__ __forceinline__ uint32_t own_source_bits(const struct ko_cuda_rows &rows,
+                                                           const struct query &query,
+                                                           const struct hole &hole, int first)
+{
+    const int position = query.trunk_end + first - query.first_place; /* if no hole is before */
+    const uint32_t bits = source_bits_from(rows, query.cut, position);
+    if (!query.fork) {
+        return bits;
+    }
+    return (bits & bits_between(0, hole.first - first)) |
+           (source_bits_from(rows, query.cut, position - (hole.end - hole.first)) &
+            bits_between(hole.end - first, 32));
 }
 
 /* Of the keys at the places from `first` on. */
 static __device__ __forceinline__ struct seen see_own(const struct ko_cuda_rows &rows,
                                                       const struct query &query, int first)
 {
+    const struct hole hole = hole_of(rows, query);
     const uint32_t visible =
         query.first_place == INT32_MAX
             ? 0U
-            : bits_between(first_own_place(query) - first, query.place + 1 - first);
+            : bits_between(first_own_place(query, hole) - first, query.place + 1 - first) &
+                  ~bits_between(hole.first - first, hole.end - first);
     uint32_t removed = 0U;
     if (query.cut >= 0 && visible != 0U) {
-        removed = source_bits_from(rows, query.cut, query.trunk_end + first - query.first_place);
+        removed = own_source_bits(rows, query, hole, first);
         removed &= query.later ? bits_between(0, query.place - first) : 0xFFFFFFFFU;
     }
     return {query.after ? visible : visible & ~removed, visible & ~removed};

@@ -5,10 +5,12 @@
    work are linear in the tokens of a row. Rows of different branches are in one tile and share each
    tile of the trunk's keys; masks of a bit a key tell them apart.
 
-   The keys of a branch's row are, first, the trunk's before its t0, and second its branch's own up to
-   itself; those of a trunk row are all the trunk's. In the order of places (struct ko_cuda_rows) the
-   rows of a branch are neighbours, so the own keys of all rows of a tile are a range of places, and
-   those of one row a range within. */
+   The keys of a trunk row are all the trunk's. A branch's row has two kinds of keys: the trunk's before
+   its t0, and its own up to itself. Its own keys are its branch's; those of a fork begin with the rows
+   that it shares with its stem. In the order of places (struct ko_cuda_rows) the rows of a branch are
+   neighbours, and its forks follow it. So the own keys of all rows of a tile lie in a range of places.
+   Those of one row are a range within, which for a fork has a hole: the rows between its stem's last
+   shared row and its own first row. */
 #ifndef KO_KERNELS_CUDA_ATTENTION_TILE_CUH
 #define KO_KERNELS_CUDA_ATTENTION_TILE_CUH
 
@@ -140,14 +142,16 @@ static __device__ int extreme_in_block(int value, bool largest)
     return value;
 }
 
-static __device__ struct key_range range_of(const struct query &query, int n_keys, int trunk_row)
+static __device__ struct key_range range_of(const struct ko_cuda_rows &rows,
+                                            const struct query &query, int n_keys, int trunk_row)
 {
     const bool trunk = query.first_seen < query.trunk_end, own = query.first_place != INT32_MAX;
     struct key_range range;
     range.trunk = trunk_row;
     range.trunk_first = extreme_in_block(trunk ? query.first_seen : INT32_MAX, false);
     range.trunk_end = extreme_in_block(trunk ? query.trunk_end : 0, true);
-    range.own_first = extreme_in_block(own ? first_own_place(query) : INT32_MAX, false);
+    const int own_first = own ? first_own_place(query, hole_of(rows, query)) : INT32_MAX;
+    range.own_first = extreme_in_block(own_first, false);
     range.own_end = extreme_in_block(own ? query.place + 1 : 0, true);
     /* A row's keys lie in the same tiles of trunk keys whatever its neighbours are. */
     range.trunk_first = range.trunk_first / n_keys * n_keys;
@@ -368,7 +372,7 @@ static __global__ void __launch_bounds__(ATTEND_THREADS, D <= 64 ? 3 : 1)
     const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     const struct query query =
         find_query(rows, at, a, shape, tile, warp * ATTEND_QUERIES + lane % ATTEND_QUERIES);
-    const struct key_range range = range_of(query, KEYS, rows.trunk_first[tile.prompt]);
+    const struct key_range range = range_of(rows, query, KEYS, rows.trunk_first[tile.prompt]);
     const int n_trunk = tiles_between(range.trunk_first, range.trunk_end, KEYS);
     const int n = n_trunk + tiles_between(range.own_first, range.own_end, KEYS);
     if (n == 0) {

@@ -4,10 +4,11 @@
 // (blockIdx.y).
 //
 // The block first walks the item's trunk rows before t0, with h and with h', the state without the
-// inputs of the item's source set. All branches of the item start from these states. Rows are loaded
-// in tiles. Shared memory holds what all channels need: the descriptions of DESCRIBED rows, and B
-// and C in two buffers that take turns. What belongs to one channel is loaded into registers for the
-// whole tile before its first use.
+// inputs of the item's source set. All branches of the item start from these states. A fork first walks
+// the rows that it shares with its stem, whose results another item writes. Rows are loaded in tiles.
+// Shared memory holds what all channels need: the descriptions of DESCRIBED rows, and B and C in two
+// buffers that take turns. What belongs to one channel is loaded into registers for the whole tile
+// before its first use.
 //
 // A long trunk is cut into chunks (tables.h), which blocks of their own walk at the same time: first
 // from a state of zeros, for what the chunk adds to the state; after the states before all chunks
@@ -159,16 +160,15 @@ static __global__ void __launch_bounds__(THREADS, N <= 16 ? 4 : 1)
     const struct row_list before = {trunk + walked, item.t0 - walked, false,
                                     walked,         item.edge_set,    -1};
     s.walk(before, h, without);
-    const int n_rows = rows.n_tokens[item.prompt] - item.t0;
-    if (n_rows == 1) {
+    if (item.n_shared == 0 && item.n_rows == 1) {
         const struct row_list all = {item.first, n_active, true, item.t0, item.edge_set, -1};
         s.single_rows(all, h, without);
         return;
     }
     for (int k = 0; k < n_active; k++) {
         const int b = rows.item_branch[item.first + k];
-        const struct row_list own = {
-            rows.branches[b].first_row, n_rows, false, item.t0, item.edge_set, b};
+        const struct row_list own = {0, item.n_shared + item.n_rows, false, item.t0, item.edge_set,
+                                     b};
         s.many_rows(own, h, without);
     }
 }

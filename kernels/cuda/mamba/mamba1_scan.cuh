@@ -29,7 +29,7 @@ struct tile_row {
     int source;   /* row of u, delta, B and C */
     int source_z; /* row of z */
     int mask;     /* mask of the channels that read h'; -1: all do */
-    bool writes;  /* the item writes the row's result */
+    bool writes;  /* the item writes the row's result; not so for a row of a fork's stem */
     bool reads;   /* a target in its branch's window: masked channels read h' */
     bool removed; /* a source: h' does not take its input */
     bool own;     /* ... but the row itself reads its own input (`later`) */
@@ -41,9 +41,12 @@ template <int N> struct tile {
     uint8_t sources[SORTED]; /* of the chunks, enum chunk_sources */
 };
 
-/* The rows of one branch or of a trunk, or the rows of an item's branches that have one row each. */
+/* Rows of a trunk, or of the path of one branch, or the rows of an item's branches that have one row
+   each. */
 struct row_list {
-    int first, n;     /* the rows [first, first + n); with single_rows: entries of item_branch */
+    /* A trunk's rows [first, first + n). With single_rows, entries of item_branch. Of a branch's path:
+       n rows, and first is not read. */
+    int first, n;
     bool single_rows; /* each entry is a branch of one row */
     int position;     /* of the first row */
     int edge_set;     /* -1: none */
@@ -68,7 +71,7 @@ template <int N> struct scan {
         struct tile_row t;
         const int b = list.single_rows ? rows.item_branch[list.first + k] : list.branch;
         const int i = list.single_rows ? list.position : list.position + k;
-        t.row = list.single_rows ? rows.branches[b].first_row : list.first + k;
+        t.row = b >= 0 ? branch_row(rows.branches[b], i) : list.first + k;
         t.source = source_row_after_conv(rows, at, t.row);
         t.source_z = source_row(rows, at, t.row);
         t.mask = -1;
@@ -84,6 +87,9 @@ template <int N> struct scan {
                 t.reads = rows.target[edge] != 0;
             }
             t.writes = b < 0 || item_writes(rows, rows.branches[b], list.edge_set, cuts, i);
+        }
+        if (b >= 0 && i < rows.branches[b].first_position) {
+            t.writes = t.reads = false;
         }
         return t;
     }
@@ -402,7 +408,7 @@ template <int N> struct scan {
         }
     }
 
-    /* A branch of several rows. */
+    /* The rows of a branch's path from t0 on. */
     __device__ void many_rows(const struct row_list &list, const float *h0, const float *without0)
     {
         float h[N], without[N];

@@ -9,7 +9,7 @@
 // and for the branches' rows the sums over their own keys, those from t0 on.
 #include <limits.h>
 
-#include "kernels/cuda/mamba/mamba2.cuh"
+#include "kernels/cuda/mamba/mamba2_chunk.cuh"
 
 enum { THREADS = 256, ROWS = 4, KEYS = 32, HEADS = 32 };
 
@@ -25,11 +25,16 @@ static __global__ void sum_steps(struct ko_cuda_rows rows, struct stage_rows at,
     double sum = 0.0;
     if (branches) {
         const struct ko_branch branch = rows.branches[blockIdx.x];
+        const int start = branch_start(branch);
         first = branch.first_row;
         n = branch.n_rows;
-        if (branch.first_position > 0) {
-            const int before = rows.trunk_first[branch.prompt] + branch.first_position - 1;
+        if (start > 0) {
+            const int before = rows.trunk_first[branch.prompt] + start - 1;
             sum = s.step_sum[ko_at(before, a.n_heads, head)];
+        }
+        // A fork adds up the steps of its stem's rows again. The stem's block writes them.
+        for (int row = branch.shared_row; row < branch.shared_row + branch.n_shared; row++) {
+            sum += (double)step_of(a, source_row(rows, at, row), head);
         }
     } else {
         if (is_long(rows, s, (int)blockIdx.x)) {
@@ -171,7 +176,7 @@ static __device__ struct mixed_row row_at(const struct ko_cuda_rows &rows,
     const struct key_window keys = window_of(rows, s, row, window);
     const bool chunks = is_long(rows, s, rows.prompt[row]);
     const int begin =
-        chunks && b >= 0 ? max(keys.first, rows.branches[b].first_position) : keys.first;
+        chunks && b >= 0 ? max(keys.first, branch_start(rows.branches[b])) : keys.first;
     if ((b < 0 && chunks) || keys.end <= begin) {
         return m;
     }
@@ -296,9 +301,9 @@ static int count_windows(const struct ko_backend *be, const struct stage_rows &a
     }
     for (int b = 0; b < at.n_branches_active; b++) {
         const struct ko_branch *branch = &rows->branches[b];
-        const int n = rows->n_tokens[branch->prompt], t0 = branch->first_position;
-        const bool chunked = s.chunked && n >= KO_CUDA_MAMBA2_FROM;
-        most = max(most, chunked ? n - t0 + t0 % KO_CUDA_MAMBA2_CHUNK : n);
+        const int end = ko_branch_end(branch), t0 = ko_branch_start(branch);
+        const bool chunked = s.chunked && rows->n_tokens[branch->prompt] >= KO_CUDA_MAMBA2_FROM;
+        most = max(most, chunked ? end - t0 + t0 % KO_CUDA_MAMBA2_CHUNK : end);
     }
     return (most + s.keys - 1) / s.keys;
 }

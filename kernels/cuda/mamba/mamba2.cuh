@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the two files of Mamba-2 share: its work memory, and which keys a row sums over itself. */
+/* What the files of Mamba-2 share: its work memory, and which keys a row sums over itself. */
 #ifndef KO_KERNELS_CUDA_MAMBA_MAMBA2_CUH
 #define KO_KERNELS_CUDA_MAMBA_MAMBA2_CUH
 
@@ -18,14 +18,6 @@ struct mamba2_scratch {
     double *chunk_step; /* [chunks, n_heads] sum of delta over its rows */
 };
 
-/* The rows of long trunks, and what the trunk adds to the branches' rows there. The steps, their sums
-   and the scores are known, and branches' rows have their sums over their own keys. */
-void ko_cuda_mamba2_chunks(struct ko_backend *be, const struct stage_rows &at,
-                           const struct ko_mamba2 &args, const struct mamba2_scratch &scratch);
-/* What the trunk adds to the rows of branches. */
-void ko_cuda_mamba2_chunk_items(struct ko_backend *be, const struct stage_rows &at,
-                                const struct ko_mamba2 &args, const struct mamba2_scratch &scratch);
-
 static __device__ __forceinline__ bool is_long(const struct ko_cuda_rows &rows,
                                                const struct mamba2_scratch &s, int prompt)
 {
@@ -38,7 +30,7 @@ static __device__ __forceinline__ int first_key(const struct ko_cuda_rows &rows,
                                                 const struct mamba2_scratch &s, int row)
 {
     const int b = rows.branch[row];
-    const int at = b < 0 ? rows.position[row] : rows.branches[b].first_position;
+    const int at = b < 0 ? rows.position[row] : branch_start(rows.branches[b]);
     return is_long(rows, s, rows.prompt[row]) ? at - at % KO_CUDA_MAMBA2_CHUNK : 0;
 }
 

@@ -10,7 +10,7 @@
 // where span(i) sums delta over the chunk's rows up to i. In tf32 and bfloat16 the products run on
 // tensor cores, and their factors are rounded to tf32. What the trunk adds to the rows of branches is
 // in mamba2_items.cu.
-#include "kernels/cuda/mamba/mamba2.cuh"
+#include "kernels/cuda/mamba/mamba2_chunk.cuh"
 #include "kernels/cuda/mamba/tensor.cuh"
 
 enum {

@@ -30,6 +30,27 @@ static void join_sequence(struct ko_choices *choices, int32_t which)
     choices->longest[choices->n_sequences++] = which;
 }
 
+/* Finds the trunk's sequence, and where the others fork from it. */
+static void find_forks(struct ko_choices *choices)
+{
+    choices->trunk = 0;
+    for (int32_t s = 1; s < choices->n_sequences; s++) {
+        const int32_t n = choices->item[choices->longest[s]].n;
+        choices->trunk = n > choices->item[choices->longest[choices->trunk]].n ? s : choices->trunk;
+    }
+    choices->n_fork_rows = 0;
+    for (int32_t s = 0; s < choices->n_sequences; s++) {
+        const struct ko_choice *choice = &choices->item[choices->longest[s]];
+        const struct ko_choice *trunk = &choices->item[choices->longest[choices->trunk]];
+        int32_t n = 0;
+        while (n + 1 < choice->n && choice->token[n] == trunk->token[n]) {
+            n++;
+        }
+        choices->shared[s] = n;
+        choices->n_fork_rows += choice->n - 1 - n;
+    }
+}
+
 static bool is_nested(const struct ko_choices *choices, int32_t which)
 {
     const struct ko_choice *choice = &choices->item[which];
@@ -46,7 +67,8 @@ static bool is_nested(const struct ko_choices *choices, int32_t which)
 enum ko_code ko_choices_arrange(struct ko_choices *choices, struct ko_error *err)
 {
     choices->longest = ko_new((size_t)choices->n, sizeof *choices->longest, err);
-    if (!choices->longest) {
+    choices->shared = ko_new((size_t)choices->n, sizeof *choices->shared, err);
+    if (!choices->longest || !choices->shared) {
         return KO_E_MEMORY;
     }
     choices->n_sequences = 0;
@@ -56,6 +78,7 @@ enum ko_code ko_choices_arrange(struct ko_choices *choices, struct ko_error *err
             choices->item[k].nested = is_nested(choices, k);
         }
     }
+    find_forks(choices);
     return KO_OK;
 }
 
@@ -80,6 +103,7 @@ void ko_choices_free(struct ko_choices *choices)
     }
     free(choices->item);
     free(choices->longest);
+    free(choices->shared);
     *choices = (struct ko_choices){0};
 }
 

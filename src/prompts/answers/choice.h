@@ -26,15 +26,20 @@ struct ko_choice {
 
 /* The choices of a prompt. A *sequence* is the prompt's tokens and then all tokens but the last of
    one choice. Choices whose tokens but the last begin another choice share its sequence, so choices
-   of one token share one. */
+   of one token share one. The longest sequence is the trunk's, and all others fork from it at the
+   first token that differs. No sequence begins another one. */
 struct ko_choices {
     struct ko_choice *item; /* [n] in the order of the fact's; owned */
     int32_t n;              /* 0: the target alone */
     int32_t *longest;       /* [n_sequences] the choice that a sequence has the rows of; owned */
+    int32_t *
+        shared; /* [n_sequences] tokens behind the prompt's that it shares with the trunk's; owned */
     int32_t n_sequences;
+    int32_t trunk;       /* the first of the longest sequences */
+    int32_t n_fork_rows; /* rows of all other sequences behind the shared ones */
 };
 
-/* Sets sequences and nesting from the items' kinds and tokens. */
+/* Sets sequences, forks and nesting from the items' kinds and tokens. */
 KO_MUST_CHECK enum ko_code ko_choices_arrange(struct ko_choices *choices, struct ko_error *err);
 /* Whether two options have the same scored tokens, so that their ranks say nothing. */
 bool ko_choices_have_equal_options(const struct ko_choices *choices);

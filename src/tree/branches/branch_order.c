@@ -22,7 +22,7 @@ static int compare_branches(const void *left, const void *right)
     const int orders[] = {compare_int(a->branch.leaves_at, b->branch.leaves_at),
                           compare_int(b->branch.conv, a->branch.conv),
                           compare_int(a->branch.prompt, b->branch.prompt),
-                          compare_int(a->branch.first_position, b->branch.first_position),
+                          compare_int(ko_branch_start(&a->branch), ko_branch_start(&b->branch)),
                           compare_int(a->branch.edge_set, b->branch.edge_set),
                           compare_int(a->was, b->was)};
     for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
@@ -62,5 +62,12 @@ void ko_branches_number_rows(struct ko_branch *branch, int32_t n_branches, int32
     for (int32_t k = n_branches - 1; k >= 0; k--) {
         n_rows -= branch[k].n_rows;
         branch[k].first_row = n_rows;
+    }
+    for (int32_t k = 0, stem = 0; k < n_branches; k++) {
+        if (branch[k].n_shared > 0) {
+            branch[k].shared_row = branch[stem].first_row;
+        } else {
+            stem = k;
+        }
     }
 }

@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frees a wave. */
+/* Finds the clean runs of a wave, and frees it. */
 #include "src/tree/waves/wave.h"
 
 #include <stdlib.h>
+
+int32_t ko_wave_clean_branch(const struct ko_wave *wave, int32_t prompt, int32_t sequence)
+{
+    int32_t b = 0;
+    if (sequence == ko_wave_sequence(wave, prompt)) {
+        return -1;
+    }
+    while (wave->branch[b].prompt != prompt || wave->sequence[b] != sequence) {
+        b++; /* the forks of trunks are the first branches */
+    }
+    return b;
+}
 
 void ko_wave_free(struct ko_wave *wave)
 {
@@ -19,8 +31,9 @@ void ko_wave_free(struct ko_wave *wave)
     }
     free(wave->removal);
     free(wave->fact);
-    free(wave->run);
+    free(wave->trunk_sequence);
     free(wave->branch);
+    free(wave->sequence);
     free(wave->edge_set);
     free(wave->cell);
     *wave = (struct ko_wave){0};

@@ -9,45 +9,43 @@
 #include "kernels/rows.h"
 #include "src/plan/plan.h"
 
-/* Where a result goes: the metrics of the tokens that are scored in the branch's last rows (in the
-   trunk's, where branch is -1) are written to this slot of the prompt's record. */
+/* Where a result goes: the metrics of the tokens that are scored on the branch's path (on the trunk's,
+   where branch is -1) are written to this slot of the prompt's record. A cell of a prompt
+   with several sequences is there once for each. */
 struct ko_wave_cell {
     int32_t prompt; /* index in the wave */
-    int32_t branch; /* -1: the cell equals the clean run (kl 0) */
+    int32_t branch; /* -1, or the fork of a trunk: the cell equals the clean run (kl 0) */
+    int32_t sequence;
     int64_t slot;
-};
-
-/* What a prompt of a wave is in its batch. */
-struct ko_wave_run {
-    int32_t sequence; /* of the fact's prompt (src/prompts/answers/choice.h) */
-    int32_t record;   /* index of its fact in the batch */
 };
 
 struct ko_wave {
     int32_t model;
-    int32_t *fact;           /* [n_prompts] a prompt of several sequences is there once for each */
-    struct ko_wave_run *run; /* [n_results]; owned */
+    int32_t *fact; /* [n_prompts] */
+    /* [n_results] the sequence that the trunk has the rows of (src/prompts/answers/choice.h); owned */
+    int32_t *trunk_sequence;
     int32_t n_prompts;
     int32_t n_results; /* the first of them have results; the others are donors, trunks alone */
     /* [n_branches] in the order of their rows, `stages` owned: by leaves_at, then those with a
-       convolution of their own first, then by prompt, first_position, edge_set. A parent comes
-       before its children. */
+       convolution of their own first, then by prompt, t0, edge_set. A parent comes before its
+       children, and the forks of a branch follow it. */
     struct ko_branch *branch;
+    int32_t *sequence; /* [n_branches] of each branch; owned */
     int32_t n_branches;
     /* [n_edge_sets] parts, whose positions are owned; edges are distinct in each prompt */
     struct ko_edge_set *edge_set;
     int32_t n_edge_sets;
     struct ko_removal *removal; /* [n_removals] `at` and `donor_at` are owned */
     int32_t n_removals;
-    struct ko_wave_cell *cell; /* [n_cells] every planned cell of these branches exactly once */
+    struct ko_wave_cell *cell; /* [n_cells] every planned cell of these branches, once a sequence */
     int64_t n_cells;
     int32_t n_rows; /* of trunks and branches */
 };
 
-/* The sequence of a prompt; a donor has none, and counts as 0. */
+/* The sequence of a prompt's trunk; a donor has none, and counts as 0. */
 static inline int32_t ko_wave_sequence(const struct ko_wave *wave, int32_t prompt)
 {
-    return prompt < wave->n_results ? wave->run[prompt].sequence : 0;
+    return prompt < wave->n_results ? wave->trunk_sequence[prompt] : 0;
 }
 /* The rows of a prompt's trunk: T, and those of its answer if it has results. */
 static inline int32_t ko_wave_trunk_rows(const struct ko_plan *plan, const struct ko_wave *wave,
@@ -57,6 +55,8 @@ static inline int32_t ko_wave_trunk_rows(const struct ko_plan *plan, const struc
     return prompt < wave->n_results ? ko_prompt_n_rows(p, ko_wave_sequence(wave, prompt))
                                     : p->n_tokens;
 }
+/* The clean run of a sequence: -1 for the prompt's trunk, or the fork of it that has the sequence. */
+int32_t ko_wave_clean_branch(const struct ko_wave *wave, int32_t prompt, int32_t sequence);
 void ko_wave_free(struct ko_wave *wave); /* leaves {0} */
 
 #endif

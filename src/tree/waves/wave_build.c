@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chooses the sequences of prompts that pass in a wave of a batch, and builds the wave. */
+/* Builds a wave of a batch, or of a single cell. */
 #include "src/tree/waves/wave_build.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/memory.h"
 #include "src/tree/branches/branch_order.h"
@@ -11,52 +12,18 @@
 #include "src/tree/tree_walk.h"
 #include "src/tree/waves/wave_builder.h"
 
-/* The sequences [begin, end) of a fact that pass in the wave: all of them in the only wave of a
-   batch. In a batch of several waves it is one, and b->index becomes the number of the wave among
-   those of the sequence. */
-struct sequences {
-    int32_t begin, end;
-};
-
-static enum ko_code find_sequences(struct ko_wave_builder *b, const struct ko_tree_model *model,
-                                   const struct ko_batch *batch, int32_t record,
-                                   const uint8_t *taken, struct ko_tree *tree,
-                                   struct sequences *out)
-{
-    const int32_t fact = batch->fact[record];
-    const struct ko_prompt *prompt = ko_plan_prompt(b->plan, batch->model, fact);
-    enum ko_code code = KO_OK;
-    *out = (struct sequences){0, ko_prompt_n_sequences(prompt)};
-    while (code == KO_OK && batch->n_waves > 1 && out->end - out->begin > 1) {
-        code = ko_tree_build(model, fact, out->begin, taken, tree, b->err);
-        const int32_t n = code == KO_OK ? ko_tree_n_waves(tree) : 0;
-        if (b->index < n) {
-            out->end = out->begin + 1;
-        } else {
-            b->index -= n;
-            out->begin++;
-        }
-    }
-    return code;
-}
-
 static const uint8_t *taken_of(const struct ko_batch *batch, int32_t record)
 {
     return batch->taken ? ko_taken_of(batch->taken, batch->model, batch->fact[record]) : NULL;
 }
 
 /* Adds the prompts themselves, before donors follow. */
-static enum ko_code add_runs(struct ko_wave_builder *b, const struct ko_tree_model *model,
-                             const struct ko_batch *batch, struct ko_tree *tree)
+static enum ko_code add_runs(struct ko_wave_builder *b, const struct ko_batch *batch)
 {
     enum ko_code code = KO_OK;
     for (int32_t i = 0; code == KO_OK && i < batch->n_facts; i++) {
-        struct sequences s;
-        code = find_sequences(b, model, batch, i, taken_of(batch, i), tree, &s);
-        for (int32_t k = s.begin; code == KO_OK && k < s.end; k++) {
-            const struct ko_wave_run run = {k, i};
-            code = ko_wave_add_run(b, batch->fact[i], &run);
-        }
+        const struct ko_prompt *prompt = ko_plan_prompt(b->plan, batch->model, batch->fact[i]);
+        code = ko_wave_add_run(b, batch->fact[i], ko_prompt_trunk_sequence(prompt));
     }
     return code;
 }
@@ -67,13 +34,11 @@ static enum ko_code add_prompts(struct ko_wave_builder *b, const struct ko_batch
     struct ko_tree tree = {0};
     enum ko_code code = ko_tree_model_open(b->plan, batch->model, &model, b->err);
     if (code == KO_OK) {
-        code = add_runs(b, &model, batch, &tree);
+        code = add_runs(b, batch);
     }
     b->tree = &tree;
     for (int32_t p = 0; code == KO_OK && p < b->wave.n_results; p++) {
-        const struct ko_wave_run run = b->wave.run[p];
-        code = ko_tree_build(&model, batch->fact[run.record], run.sequence,
-                             taken_of(batch, run.record), &tree, b->err);
+        code = ko_tree_build(&model, batch->fact[p], taken_of(batch, p), &tree, b->err);
         b->n_rows = tree.n_rows;
         if (code == KO_OK) {
             code = ko_wave_add_prompt(b, p);
@@ -88,9 +53,17 @@ static enum ko_code add_prompts(struct ko_wave_builder *b, const struct ko_batch
 static enum ko_code sort_branches(const struct ko_wave_builder *b)
 {
     const struct ko_wave *wave = &b->wave;
-    int32_t *now = ko_new((size_t)wave->n_branches, sizeof *now, b->err);
+    const size_t n = (size_t)wave->n_branches;
+    int32_t *now = ko_new(2 * n, sizeof *now, b->err);
     enum ko_code code =
         now ? ko_branches_sort(wave->branch, wave->n_branches, now, b->err) : KO_E_MEMORY;
+    if (code == KO_OK && n > 0) {
+        int32_t *was = now + n;
+        memcpy(was, wave->sequence, n * sizeof *was);
+        for (size_t k = 0; k < n; k++) {
+            wave->sequence[now[k]] = was[k];
+        }
+    }
     for (int64_t i = 0; code == KO_OK && i < wave->n_cells; i++) {
         if (wave->cell[i].branch >= 0) {
             wave->cell[i].branch = now[wave->cell[i].branch];
@@ -143,7 +116,8 @@ static enum ko_code add_full_branch(struct ko_wave_builder *b, const struct ko_t
                                     const struct ko_cell *cell)
 {
     const int32_t window = cell->start * b->plan->n_sizes + cell->size;
-    struct ko_branch branch = {.parent = -1, .leaves_at = -1, .edge_set = -1, .removal = -1};
+    struct ko_branch branch = {
+        .parent = -1, .leaves_at = KO_LEAVES_EMBEDDED, .edge_set = -1, .removal = -1};
     struct ko_intervention x = {0};
     int32_t index = 0;
     enum ko_code code =
@@ -166,7 +140,7 @@ static enum ko_code add_full_branch(struct ko_wave_builder *b, const struct ko_t
         }
     }
     if (code == KO_OK) {
-        code = ko_wave_add_branch(b, &branch, &index);
+        code = ko_wave_add_branch(b, &branch, b->wave.trunk_sequence[0], &index);
     }
     ko_intervention_free(&x);
     return code;
@@ -180,9 +154,8 @@ enum ko_code ko_wave_of_cell(const struct ko_plan *plan, const struct ko_cell *c
                                 .n_rows = ko_prompt_n_rows(prompt, sequence),
                                 .wave = {.model = cell->model},
                                 .err = err};
-    const struct ko_wave_run run = {sequence, 0};
     struct ko_tree_model model = {0};
-    enum ko_code code = ko_wave_add_run(&b, cell->fact, &run);
+    enum ko_code code = ko_wave_add_run(&b, cell->fact, sequence);
     if (code == KO_OK) {
         code = ko_tree_model_open(plan, cell->model, &model, err);
     }

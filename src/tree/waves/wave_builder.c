@@ -68,15 +68,15 @@ enum ko_code ko_wave_add_fact(struct ko_wave_builder *b, int32_t fact)
     return KO_OK;
 }
 
-enum ko_code ko_wave_add_run(struct ko_wave_builder *b, int32_t fact, const struct ko_wave_run *run)
+enum ko_code ko_wave_add_run(struct ko_wave_builder *b, int32_t fact, int32_t sequence)
 {
-    void *grown = ko_grow(b->wave.run, &b->run_capacity, (size_t)b->wave.n_results + 1,
-                          sizeof *b->wave.run, b->err);
+    int32_t *grown = ko_grow(b->wave.trunk_sequence, &b->trunk_capacity,
+                             (size_t)b->wave.n_results + 1, sizeof *grown, b->err);
     if (!grown) {
         return KO_E_MEMORY;
     }
-    b->wave.run = grown;
-    b->wave.run[b->wave.n_results++] = *run;
+    b->wave.trunk_sequence = grown;
+    b->wave.trunk_sequence[b->wave.n_results++] = sequence;
     return ko_wave_add_fact(b, fact);
 }
 
@@ -155,16 +155,20 @@ enum ko_code ko_wave_add_removal(struct ko_wave_builder *b, const struct ko_inte
 }
 
 enum ko_code ko_wave_add_branch(struct ko_wave_builder *b, const struct ko_branch *branch,
-                                int32_t *index)
+                                int32_t sequence, int32_t *index)
 {
-    void *grown = ko_grow(b->wave.branch, &b->branch_capacity, (size_t)b->wave.n_branches + 1,
-                          sizeof *b->wave.branch, b->err);
-    if (!grown) {
+    const size_t n = (size_t)b->wave.n_branches + 1;
+    int32_t *sequences =
+        ko_grow(b->wave.sequence, &b->sequence_capacity, n, sizeof *sequences, b->err);
+    b->wave.sequence = sequences ? sequences : b->wave.sequence;
+    void *branches = ko_grow(b->wave.branch, &b->branch_capacity, n, sizeof *branch, b->err);
+    b->wave.branch = branches ? branches : b->wave.branch;
+    if (!sequences || !branches) {
         free((void *)(uintptr_t)branch->stages);
         return KO_E_MEMORY;
     }
-    b->wave.branch = grown;
     *index = b->wave.n_branches++;
     b->wave.branch[*index] = *branch;
+    b->wave.sequence[*index] = sequence;
     return KO_OK;
 }

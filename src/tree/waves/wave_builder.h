@@ -16,9 +16,9 @@ struct ko_wave_builder {
     const struct ko_tree *tree; /* of the prompt that is added */
     int32_t index;              /* of the wave in its batch */
     struct ko_wave wave;
-    int32_t n_rows; /* of the sequence that is added: T, and those of its answer */
-    size_t fact_capacity, run_capacity, branch_capacity, edge_set_capacity, removal_capacity,
-        cell_capacity;
+    int32_t n_rows; /* of the trunk that is added: T, and those of its answer */
+    size_t fact_capacity, trunk_capacity, branch_capacity, sequence_capacity, edge_set_capacity,
+        removal_capacity, cell_capacity;
     int32_t first_donor; /* where the donors of the prompt that is added begin in the wave */
     struct ko_error *err;
 };
@@ -27,9 +27,10 @@ struct ko_wave_builder {
 
 /* Adds the trunk of a fact without results: a donor. */
 KO_MUST_CHECK enum ko_code ko_wave_add_fact(struct ko_wave_builder *b, int32_t fact);
-/* Adds a prompt with results. All of them come before any donor. */
+/* Adds a prompt with results, whose trunk has the rows of a sequence. All of them come before any
+   donor. */
 KO_MUST_CHECK enum ko_code ko_wave_add_run(struct ko_wave_builder *b, int32_t fact,
-                                           const struct ko_wave_run *run);
+                                           int32_t sequence);
 /* Copies the intervention's edges into the wave. *index: their first part. */
 KO_MUST_CHECK enum ko_code ko_wave_add_edges(struct ko_wave_builder *b,
                                              const struct ko_intervention *x, int32_t *index);
@@ -46,9 +47,11 @@ KO_MUST_CHECK enum ko_code ko_wave_add_removal(struct ko_wave_builder *b,
    it. */
 KO_MUST_CHECK enum ko_code ko_wave_copy_within(const struct ko_tree_layout *layout, int32_t window,
                                                const uint8_t **out, struct ko_error *err);
-/* Adds a branch and takes its stages, also on failure. *index: its place. */
+/* Adds a branch that has the rows of a sequence, and takes its stages, also on failure. *index: its
+   place. */
 KO_MUST_CHECK enum ko_code ko_wave_add_branch(struct ko_wave_builder *b,
-                                              const struct ko_branch *branch, int32_t *index);
+                                              const struct ko_branch *branch, int32_t sequence,
+                                              int32_t *index);
 /* Adds the donors, branches and cells of b->tree, whose trunk is `prompt` of the wave. */
 KO_MUST_CHECK enum ko_code ko_wave_add_prompt(struct ko_wave_builder *b, int32_t prompt);
 

@@ -19,13 +19,35 @@
 
 enum { THREADS = 2, LAYERS = 4, HEADS = 4, KV_HEADS = 2, D_HEAD = 16 };
 
-static int32_t n_tokens; /* of every prompt; a third more in each third one */
+static int32_t n_tokens;    /* of every prompt; a third more in each third one */
+static int32_t n_options;   /* of every prompt; 0: one answer of one token */
+static int32_t n_of_option; /* its tokens; no two options begin alike */
+
+static void set_options(struct ko_prompt *prompt)
+{
+    struct ko_choices *choices = &prompt->choices;
+    struct ko_error err = {0};
+    choices->item = calloc((size_t)n_options, sizeof *choices->item);
+    for (; choices->n < n_options; choices->n++) {
+        struct ko_choice *choice = &choices->item[choices->n];
+        choice->kind = KO_CHOICE_OPTION | (choices->n == 0 ? KO_CHOICE_RIGHT : 0);
+        choice->n = n_of_option;
+        choice->token = calloc((size_t)n_of_option, sizeof *choice->token);
+        for (int32_t k = 0; k < n_of_option; k++) {
+            choice->token[k] = choices->n + k;
+        }
+    }
+    assert_int_equal(ko_choices_arrange(choices, &err), KO_OK);
+}
 
 static void set_tokens(int32_t m, int32_t fact, struct ko_prompt *prompt)
 {
     (void)m;
     prompt->n_tokens = n_tokens + (fact % 3 == 0 ? n_tokens / 3 : 0);
     prompt->subject_end = prompt->subject_begin + 5;
+    if (n_options > 0) {
+        set_options(prompt);
+    }
 }
 
 static void allocate(void **out, size_t n)
@@ -95,7 +117,7 @@ static void compare_bytes(const struct ko_model *model, const char *routes, int3
 {
     char spec[300];
     (void)snprintf(spec, sizeof spec,
-                   "models: [a]\nprompts: {file: f}\nroutes: [%s]\n"
+                   "models: [a]\nprompts: {file: f, score: whole-answer}\nroutes: [%s]\n"
                    "windows: {sizes: [1, 2], starts: all}\n",
                    routes);
     const struct made_case made = {.spec = spec,
@@ -114,10 +136,10 @@ static void compare_bytes(const struct ko_model *model, const char *routes, int3
     const double rest = ko_plan_worker_bytes(plan, &batches, 0);
     const double predicted = ko_host_memory_worker(&on_host) - rest;
     const double allocated = (double)allocated_bytes(plan, &batches);
-    /* Observed: 1.00 to 1.18 times. */
-    if (!(predicted >= allocated && predicted <= 1.25 * allocated)) {
-        fail_msg("%s, %d tokens, budget %d: %.0f bytes, predicted %.0f", routes, tokens, budget,
-                 allocated, predicted);
+    /* Observed: 1.00 to 1.38 times; with options, of whose paths not all are long, to 2.0 times. */
+    if (!(predicted >= allocated && predicted <= (n_options > 0 ? 2.3 : 1.5) * allocated)) {
+        fail_msg("%s, %d tokens, budget %d, %d options of %d: %.0f bytes, predicted %.0f", routes,
+                 tokens, budget, n_options, n_of_option, allocated, predicted);
     }
     const struct ko_kernels silent = {.name = "silent"};
     struct ko_host_model without = on_host;
@@ -148,6 +170,15 @@ static void attention_takes_what_is_predicted(void **state)
     compare_bytes(model, "later<-subject", 300, 1500);
     compare_bytes(model, "'last<-subject', 'later<-subject', 'all<-first'", 300, 0);
     compare_bytes(model, "later<-subject", 1500, 0);
+    const int32_t options[][2] = {{4, 3}, {36, 4}, {4, 14}, {12, 14}, {3, 40}};
+    for (size_t k = 0; k < sizeof options / sizeof options[0]; k++) {
+        n_options = options[k][0];
+        n_of_option = options[k][1];
+        compare_bytes(model, "last<-subject", 60, 0);
+        compare_bytes(model, "later<-subject", 60, 0);
+        compare_bytes(model, "last<-subject", 300, 0);
+        compare_bytes(model, "'last<-subject', 'later<-subject', 'all<-first'", 300, 0);
+    }
     ko_model_free(model);
 }
 

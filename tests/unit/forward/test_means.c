@@ -144,9 +144,12 @@ static enum ko_code keep(void *self, const struct ko_pass *pass, const struct ko
 static struct clean_run run_clean(struct subject *s, int32_t fact)
 {
     struct clean_run run = {.n_tokens = s->plan->prompt[fact].n_tokens};
-    struct ko_wave_run all = {0};
-    struct ko_wave wave = {
-        .fact = &fact, .run = &all, .n_prompts = 1, .n_results = 1, .n_rows = run.n_tokens};
+    int32_t sequence = 0;
+    struct ko_wave wave = {.fact = &fact,
+                           .trunk_sequence = &sequence,
+                           .n_prompts = 1,
+                           .n_results = 1,
+                           .n_rows = run.n_tokens};
     const struct ko_recorder recorder = {keep, &run};
     struct ko_row_set set = {0};
     struct ko_error err = {0};

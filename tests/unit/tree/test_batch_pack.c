@@ -72,6 +72,8 @@ static void other_ranks_have_the_same_batches(void **state)
         assert_int_equal(here->n_branch_rows, there->n_branch_rows);
         assert_int_equal(here->n_part_branches, there->n_part_branches);
         assert_int_equal(here->n_part_rows, there->n_part_rows);
+        assert_int_equal(here->n_shared_rows, there->n_shared_rows);
+        assert_int_equal(here->longest_path, there->longest_path);
         assert_true(here->flop == there->flop && here->flop >= 0);
         assert_true(here->separate_flop == there->separate_flop && here->separate_flop >= 0);
         n_taken += here->taken != NULL;
