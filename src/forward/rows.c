@@ -235,8 +235,7 @@ static int32_t stem_of(const struct ko_wave *wave, int32_t fork)
     return run;
 }
 
-/* The scored rows of a run's own. A donor has one, which is not used. All rows of a
-   fork are scored. */
+/* The scored rows of a run's own. A donor has one, which is not used. All rows of a fork are scored. */
 static int32_t n_last_of(const struct ko_plan *plan, const struct ko_wave *wave, int32_t run)
 {
     const int32_t p = prompt_of_run(wave, run);

@@ -32,8 +32,7 @@ struct ko_choices {
     struct ko_choice *item; /* [n] in the order of the fact's; owned */
     int32_t n;              /* 0: the target alone */
     int32_t *longest;       /* [n_sequences] the choice that a sequence has the rows of; owned */
-    int32_t *
-        shared; /* [n_sequences] tokens behind the prompt's that it shares with the trunk's; owned */
+    int32_t *shared;        /* [n_sequences] tokens of its answer that the trunk has too; owned */
     int32_t n_sequences;
     int32_t trunk;       /* the first of the longest sequences */
     int32_t n_fork_rows; /* rows of all other sequences behind the shared ones */

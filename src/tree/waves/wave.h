@@ -10,8 +10,8 @@
 #include "src/plan/plan.h"
 
 /* Where a result goes: the metrics of the tokens that are scored on the branch's path (on the trunk's,
-   where branch is -1) are written to this slot of the prompt's record. A cell of a prompt
-   with several sequences is there once for each. */
+   where branch is -1) are written to this slot of the prompt's record. A cell of a prompt with several
+   sequences is there once for each. */
 struct ko_wave_cell {
     int32_t prompt; /* index in the wave */
     int32_t branch; /* -1, or the fork of a trunk: the cell equals the clean run (kl 0) */

@@ -68,13 +68,13 @@ static enum ko_code add_with_forks(struct ko_wave_builder *b, const struct place
                                    const struct place_in_bundle *at, struct ko_branch branch,
                                    int32_t *index)
 {
-    const int32_t trunk = b->wave.trunk_sequence[branch.prompt], stem = branch.parent;
+    const int32_t trunk = b->wave.trunk_sequence[branch.prompt], parent = branch.parent;
     enum ko_code code = KO_OK;
     for (int32_t s = -1, fork = 0; code == KO_OK && s <= b->tree->n_forks; s++) {
         if (s == trunk) {
             continue;
         }
-        branch.parent = s < 0 ? stem : fork_of(places, stem, fork++);
+        branch.parent = s < 0 ? parent : fork_of(places, parent, fork++);
         branch.stages = NULL;
         if (at->acts && branch.removal < 0) {
             code = ko_wave_copy_within(at->layout, at->window, &branch.stages, b->err);
