@@ -309,13 +309,13 @@ static void a_cell_of_one_answer_keeps_the_length_of_the_longest(void **state)
         .n_facts = {N_FACTS},
         .shape = shape};
     const struct ko_cell cell = {
-        .model = 0, .fact = 1, .route = 0, .class = 0, .size = 0, .start = 1};
+        .model = 0, .fact = 0, .route = 0, .class = 0, .size = 0, .start = 1};
     struct ko_plan *plan = NULL;
     struct ko_error err = {0};
     (void)state;
     assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_OK);
-    const struct ko_prompt *prompt = ko_plan_prompt(plan, 0, 1);
-    assert_true(ko_prompt_n_sequences(prompt) > 2);
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, 0, 0);
+    assert_true(ko_prompt_n_sequences(prompt) > 1);
     for (int32_t s = 0; s < ko_prompt_n_sequences(prompt); s++) {
         struct ko_wave wave = {0};
         struct ko_row_set set = {0};
