@@ -9,8 +9,8 @@
    branches, ordered by the stage at which they leave their parent (within a stage, branches that
    compute their own convolution come first). So the active rows of a stage are a prefix of the
    array. Forks of trunks, which leave at no stage, come before all other branches; the forks of a
-   branch follow it directly. In the stage where a branch leaves, its rows still equal its parent's. There, projections
-   are read from the parent's rows (ko_rows_source), and only the mixing differs. */
+   branch follow it directly. In the stage where a branch leaves, its rows still equal its parent's.
+   There, projections are read from the parent's rows (ko_rows_source), and only the mixing differs. */
 #ifndef KO_KERNELS_ROWS_H
 #define KO_KERNELS_ROWS_H
 
@@ -111,8 +111,8 @@ struct ko_rows {
     int32_t n_removals;
 
     /* [n_stages] Counts of rows in stage s. n_projected: rows with their own projections, which are
-       those of trunks and their forks, and those that left before s. n_convolved: these, and rows that leave at s and
-       compute their own convolution (+conv). n_active: n_projected, and all rows that leave at s. */
+       those of trunks and their forks, and those that left before s. n_convolved: these, and rows that
+       leave at s and compute their own convolution (+conv). n_active: n_projected, and all rows that leave at s. */
     const int32_t *n_projected, *n_convolved, *n_active;
     const int32_t *n_branches_active; /* [n_stages] branches among the n_active rows */
 };

@@ -38,7 +38,7 @@ static size_t count_branch_panels(const struct ko_attention_load *load)
     return (size_t)(touched < most ? touched : most);
 }
 
-/* Rows of the paths of all short forks, of which each shares a row or more. */
+/* The most rows on the paths of all short forks. Each fork shares at least one row with its stem. */
 static size_t most_fork_rows(const struct ko_attention_load *load)
 {
     const int32_t n_forks =

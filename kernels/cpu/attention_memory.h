@@ -48,8 +48,8 @@ static inline int32_t ko_attend_parts(int32_t n, int32_t size)
    flags. */
 static inline size_t ko_cpu_attention_row_bytes(int32_t max_tokens)
 {
-    const size_t n = ((size_t)max_tokens + 63) / 64 * 64;
-    return n * (sizeof(int32_t) + sizeof(float) + sizeof(uint8_t));
+    return ko_attend_aligned((size_t)max_tokens) *
+           (sizeof(int32_t) + sizeof(float) + sizeof(uint8_t));
 }
 
 #endif

@@ -212,8 +212,8 @@ static const struct ko_metrics *scored_of(const struct ko_engine *engine,
     return engine->metrics + set->first_scored[run];
 }
 
-/* Copies results into the records, which are those of the wave's prompts with results. A metric that is not finite fails its cell, or the whole prompt
-   where it is the clean run's. */
+/* Copies results into the records, which are those of the wave's prompts with results. A metric that
+   is not finite fails its cell, or the whole prompt where it is the clean run's. */
 static void take_results(const struct ko_engine *engine, const struct ko_row_set *set,
                          const struct ko_wave *wave, struct ko_record *records)
 {

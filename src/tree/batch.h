@@ -22,7 +22,7 @@ struct ko_batch {
     int64_t n_taken; /* taken cells of its prompts, also of prompts that have nothing else */
     int64_t n_cells; /* planned cells that are not vacuous and not taken (evaluation: clean runs) */
     int64_t n_rows;  /* over all waves */
-    /* Branches with their forks, without the forks of trunks, and their rows; of them those that take
+    /* Branches and their rows. Their forks count, those of trunks do not. "Part": the branches that take
        out components or act on one head. */
     int64_t n_branches, n_branch_rows, n_part_branches, n_part_rows;
     int64_t n_shared_rows; /* n_shared of all forks (struct ko_branch), added up */

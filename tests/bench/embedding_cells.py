@@ -65,6 +65,14 @@ def write_prompts(folder, n, a, config):
     (folder / "prompts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def write_model(folder, a, config):
+    """A checkpoint with random weights."""
+    folder.mkdir()
+    write_safetensors(folder / "model.safetensors", Shape.of(config), a.device, 0)
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_bytes(a.tokenizer.read_bytes())
+
+
 def watch_memory(process, peak):
     """The largest resident memory of the process: all of it, what is its own (not of mapped files), and what is of files."""
     while process.poll() is None:
@@ -213,10 +221,7 @@ def main():
     config = TINY if a.tiny else LLAMA
     with tempfile.TemporaryDirectory(dir=a.folder) as scratch:
         folder = pathlib.Path(scratch)
-        (folder / "model").mkdir()
-        write_safetensors(folder / "model" / "model.safetensors", Shape.of(config), a.device, 0)
-        (folder / "model" / "config.json").write_text(json.dumps(config))
-        (folder / "model" / "tokenizer.json").write_bytes(a.tokenizer.read_bytes())
+        write_model(folder / "model", a, config)
         run(folder, a.few, a, config)
         run(folder, a.prompts, a, config)
         good = compare(folder, a, config)

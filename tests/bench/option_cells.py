@@ -20,9 +20,7 @@ import sys
 import tempfile
 import time
 
-from baseline_shapes import Shape
-from embedding_cells import LLAMA, ROUTES, TINY, WINDOW, spans, write_prompts
-from random_checkpoint import write_safetensors
+from embedding_cells import LLAMA, ROUTES, TINY, WINDOW, spans, write_model, write_prompts
 
 
 def write_options(folder, a, config):
@@ -71,10 +69,7 @@ def main():
     config = TINY if a.tiny else LLAMA
     with tempfile.TemporaryDirectory(dir=a.folder) as scratch:
         folder = pathlib.Path(scratch)
-        (folder / "model").mkdir()
-        write_safetensors(folder / "model" / "model.safetensors", Shape.of(config), a.device, 0)
-        (folder / "model" / "config.json").write_text(json.dumps(config))
-        (folder / "model" / "tokenizer.json").write_bytes(a.tokenizer.read_bytes())
+        write_model(folder / "model", a, config)
         spec = {"models": [str(folder / "model")], "routes": ROUTES, "windows": {"sizes": [WINDOW], "starts": "all", "style": "centred"},
                 "prompts": {"file": str(folder / "prompts.jsonl"), "embeddings": str(folder / "prompts.safetensors"), "score": "whole-answer"},
                 "precision": a.precision, "backend": a.device}

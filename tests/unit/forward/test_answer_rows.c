@@ -13,7 +13,7 @@
 #include "src/forward/record.h"
 #include "src/forward/rows.h"
 #include "src/plan/pack.h"
-#include "src/tree/waves/wave_build.h"
+#include "tests/support/every_wave.h"
 #include "tests/support/made_plan.h"
 
 #define SPEC(rows)                                                                                 \
@@ -46,23 +46,13 @@ static struct made_case case_of(bool knocked)
                               .shape = shape};
 }
 
-struct wave_of {
-    const struct ko_plan *plan;
-    const struct ko_wave *wave;
-    const struct ko_row_set *set;
-};
-
-typedef void check_wave(const struct wave_of *w);
-
 /* Calls check on every wave of a plan that was packed and unpacked. Returns how many there were. */
 static int32_t for_every_wave(bool knocked, check_wave *check)
 {
     const struct made_case made = case_of(knocked);
     struct ko_plan *built = NULL, *plan = NULL;
     struct ko_bytes bytes = {0};
-    struct ko_batches batches = {0};
     struct ko_error err = {0};
-    int32_t n = 0;
     assert_int_equal(made_plan_build(&made, &built, NULL, &err), KO_OK);
     ko_plan_pack(built, &bytes);
     ko_bytes_read_from(&bytes, bytes.data.data, bytes.data.n);
@@ -70,39 +60,18 @@ static int32_t for_every_wave(bool knocked, check_wave *check)
     assert_int_equal(plan->score, KO_SCORE_WHOLE_ANSWER);
     assert_int_equal(plan->answer_rows, knocked ? KO_ANSWER_ROWS_KNOCKED : KO_ANSWER_ROWS_CLEAN);
     assert_int_equal(plan->n_answer_tokens, 4);
-    assert_int_equal(ko_batches_compose(plan, &batches, &err), KO_OK);
-    for (int32_t b = 0; b < batches.n; b++) {
-        int64_t n_rows = 0;
-        for (int32_t w = 0; w < batches.batch[b].n_waves; w++, n++) {
-            struct ko_wave wave = {0};
-            struct ko_row_set set = {0};
-            assert_int_equal(ko_wave_build(plan, &batches.batch[b], w, &wave, &err), KO_OK);
-            assert_int_equal(ko_row_set_build(plan, &wave, &set, &err), KO_OK);
-            assert_int_equal(set.rows.n_rows, wave.n_rows);
-            n_rows += wave.n_rows;
-            check(&(struct wave_of){plan, &wave, &set});
-            ko_row_set_free(&set);
-            ko_wave_free(&wave);
-        }
-        assert_int_equal(n_rows, batches.batch[b].n_rows);
-    }
-    ko_batches_free(&batches);
+    const int32_t n = check_every_wave(plan, check);
     ko_text_free(&bytes.data);
     ko_plan_free(plan);
     ko_plan_free(built);
     return n;
 }
 
-static const struct ko_prompt *prompt_of(const struct wave_of *w, int32_t prompt)
-{
-    return ko_plan_prompt(w->plan, w->wave->model, w->wave->fact[prompt]);
-}
-
 static void check_rows(const struct wave_of *w)
 {
     const struct ko_rows *rows = &w->set->rows;
     for (int32_t p = 0; p < rows->n_prompts; p++) {
-        const struct ko_prompt *prompt = prompt_of(w, p);
+        const struct ko_prompt *prompt = prompt_of_wave(w, p);
         assert_int_equal(rows->n_tokens[p], prompt->n_tokens + prompt->n_rest);
         for (int32_t i = 0; i < rows->n_tokens[p]; i++) {
             const int32_t row = rows->trunk_first[p] + i, k = i - prompt->n_tokens;
@@ -114,7 +83,7 @@ static void check_rows(const struct wave_of *w)
     }
     for (int32_t b = 0; b < rows->n_branches; b++) {
         const struct ko_branch *branch = &rows->branches[b];
-        const struct ko_prompt *prompt = prompt_of(w, branch->prompt);
+        const struct ko_prompt *prompt = prompt_of_wave(w, branch->prompt);
         assert_in_range(branch->first_position, 0, prompt->n_tokens - 1);
         assert_int_equal(branch->n_rows,
                          prompt->n_tokens + prompt->n_rest - branch->first_position);
@@ -145,7 +114,7 @@ static void check_targets(const struct wave_of *w)
     const struct ko_rows *rows = &w->set->rows;
     for (int32_t b = 0; b < rows->n_branches; b++) {
         const struct ko_branch *branch = &rows->branches[b];
-        const struct ko_prompt *prompt = prompt_of(w, branch->prompt);
+        const struct ko_prompt *prompt = prompt_of_wave(w, branch->prompt);
         if (branch->edge_set >= 0) {
             const struct ko_edge_set *set = &rows->edges[branch->edge_set];
             check_positions(w, prompt, set->target);
@@ -185,7 +154,7 @@ static void check_scored(const struct wave_of *w)
     for (int32_t run = 0; run < rows->n_prompts + rows->n_branches; run++) {
         const int32_t branch = run - rows->n_prompts;
         const int32_t p = branch < 0 ? run : rows->branches[branch].prompt;
-        const struct ko_prompt *prompt = prompt_of(w, p);
+        const struct ko_prompt *prompt = prompt_of_wave(w, p);
         assert_int_equal(set->first_last[run], at);
         for (int32_t k = 0; k <= prompt->n_rest; k++, at++) {
             const int32_t row = set->last[at];

@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "src/base/memory.h"
 #include "src/forward/rows.h"
 #include "src/tree/waves/wave_build.h"
+#include "tests/support/every_wave.h"
 #include "tests/support/made_plan.h"
 
 static const char spec[] =
@@ -61,16 +61,8 @@ static void shape(int32_t model, int32_t fact, struct ko_prompt *prompt)
     assert_int_equal(ko_choices_arrange(choices, &err), KO_OK);
 }
 
-struct wave_of {
-    const struct ko_plan *plan;
-    const struct ko_wave *wave;
-    const struct ko_row_set *set;
-};
-
-typedef void check_wave(const struct wave_of *w);
-
-/* Calls check on every wave of a plan of the spec, with a row budget for several prompts a wave or for several
-   waves a prompt. Returns how many there were. */
+/* Calls check on every wave of a plan of the spec, with a row budget for several prompts a wave or for
+   several waves a prompt. Returns how many there were. */
 static int32_t for_every_wave(const char *text, int32_t budget, check_wave *check)
 {
     const struct made_case made = {
@@ -80,27 +72,9 @@ static int32_t for_every_wave(const char *text, int32_t budget, check_wave *chec
         .n_facts = {N_FACTS},
         .shape = shape};
     struct ko_plan *plan = NULL;
-    struct ko_batches batches = {0};
     struct ko_error err = {0};
-    int32_t n = 0;
     assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_OK);
-    assert_int_equal(ko_batches_compose(plan, &batches, &err), KO_OK);
-    for (int32_t b = 0; b < batches.n; b++) {
-        int64_t n_rows = 0;
-        for (int32_t w = 0; w < batches.batch[b].n_waves; w++, n++) {
-            struct ko_wave wave = {0};
-            struct ko_row_set set = {0};
-            assert_int_equal(ko_wave_build(plan, &batches.batch[b], w, &wave, &err), KO_OK);
-            assert_int_equal(ko_row_set_build(plan, &wave, &set, &err), KO_OK);
-            assert_true(wave.n_rows <= budget);
-            n_rows += wave.n_rows;
-            check(&(struct wave_of){plan, &wave, &set});
-            ko_row_set_free(&set);
-            ko_wave_free(&wave);
-        }
-        assert_int_equal(n_rows, batches.batch[b].n_rows);
-    }
-    ko_batches_free(&batches);
+    const int32_t n = check_every_wave(plan, check);
     ko_plan_free(plan);
     return n;
 }
@@ -110,11 +84,6 @@ static void for_all_budgets(check_wave *check)
     const int32_t several = for_every_wave(spec, 2000, check);
     assert_in_range(several, 2, for_every_wave(spec, 150, check) - 5);
     assert_true(for_every_wave(listed, 2000, check) >= 2);
-}
-
-static const struct ko_prompt *prompt_of(const struct wave_of *w, int32_t prompt)
-{
-    return ko_plan_prompt(w->plan, w->wave->model, w->wave->fact[prompt]);
 }
 
 /* The token of a row: that of the row from which it was copied, parent after parent. */
@@ -132,7 +101,7 @@ static int32_t token_of(const struct ko_rows *rows, int32_t row)
 static void check_path(const struct wave_of *w, int32_t row, int32_t branch, int32_t sequence)
 {
     const struct ko_rows *rows = &w->set->rows;
-    const struct ko_prompt *prompt = prompt_of(w, rows->prompt[row]);
+    const struct ko_prompt *prompt = prompt_of_wave(w, rows->prompt[row]);
     const struct ko_branch *b = branch < 0 ? NULL : &rows->branches[branch];
     for (int32_t j = rows->position[row]; j >= 0; j--, row = rows->previous[row]) {
         assert_int_equal(rows->position[row], j);
@@ -154,7 +123,7 @@ static void check_branch(const struct wave_of *w, int32_t k)
 {
     const struct ko_rows *rows = &w->set->rows;
     const struct ko_branch *b = &rows->branches[k];
-    const struct ko_prompt *prompt = prompt_of(w, b->prompt);
+    const struct ko_prompt *prompt = prompt_of_wave(w, b->prompt);
     const int32_t sequence = w->wave->sequence[k];
     const bool fork = sequence != w->wave->trunk_sequence[b->prompt];
     const int32_t last = b->first_row + b->n_rows - 1;
@@ -210,7 +179,7 @@ static void check_rows(const struct wave_of *w)
     assert_int_equal(rows->n_prompts, w->wave->n_results);
     for (int32_t p = 0; p < rows->n_prompts; p++) {
         const int32_t n = rows->n_tokens[p], sequence = w->wave->trunk_sequence[p];
-        assert_int_equal(n, ko_prompt_n_rows(prompt_of(w, p), sequence));
+        assert_int_equal(n, ko_prompt_n_rows(prompt_of_wave(w, p), sequence));
         assert_int_equal(rows->n_longest[p], n);
         check_path(w, rows->trunk_first[p] + n - 1, -1, sequence);
     }
@@ -241,7 +210,7 @@ static int32_t row_on_path(const struct wave_of *w, int32_t prompt, int32_t bran
 static void check_scored(const struct wave_of *w, int32_t run, int32_t prompt, int32_t sequence)
 {
     const struct ko_row_set *set = w->set;
-    const struct ko_prompt *p = prompt_of(w, prompt);
+    const struct ko_prompt *p = prompt_of_wave(w, prompt);
     const int32_t clean = ko_wave_clean_branch(w->wave, prompt, sequence);
     const int32_t branch = run - set->rows.n_prompts;
     int32_t at = set->first_scored[run];
@@ -273,8 +242,8 @@ static void check_cells(const struct wave_of *w)
     free(seen);
     for (int64_t c = 0; c < wave->n_cells; c++) {
         const struct ko_wave_cell *cell = &wave->cell[c];
-        const bool goes_on =
-            c > 0 && cell[-1].sequence + 1 < ko_prompt_n_sequences(prompt_of(w, cell[-1].prompt));
+        const bool goes_on = c > 0 && cell[-1].sequence + 1 <
+                                          ko_prompt_n_sequences(prompt_of_wave(w, cell[-1].prompt));
         assert_int_equal(cell->sequence, goes_on ? cell[-1].sequence + 1 : 0);
         if (goes_on) {
             assert_int_equal(cell[-1].slot, cell->slot);
@@ -287,7 +256,7 @@ static void check_cells(const struct wave_of *w)
         check_scored(w, run, cell->prompt, cell->sequence);
     }
     for (int32_t p = 0; p < wave->n_results; p++) {
-        for (int32_t s = 0; s < ko_prompt_n_sequences(prompt_of(w, p)); s++) {
+        for (int32_t s = 0; s < ko_prompt_n_sequences(prompt_of_wave(w, p)); s++) {
             const int32_t branch = ko_wave_clean_branch(wave, p, s);
             check_scored(w, branch < 0 ? p : wave->n_prompts + branch, p, s);
         }

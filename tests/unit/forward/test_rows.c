@@ -10,6 +10,7 @@
 
 #include "src/forward/rows.h"
 #include "src/tree/waves/wave_build.h"
+#include "tests/support/every_wave.h"
 #include "tests/support/made_plan.h"
 
 /* Nested sizes, equal routes, masks, convolutions and maps over several prompts and odd budgets. */
@@ -27,41 +28,20 @@ static const struct made_case made = {
     .n_facts = {6},
 };
 
-typedef void check_rows(const struct ko_plan *plan, const struct ko_wave *wave,
-                        const struct ko_row_set *set);
-
 /* Calls check on every wave of the plan; returns how many there were. */
-static int32_t for_every_wave(check_rows *check)
+static int32_t for_every_wave(check_wave *check)
 {
     struct ko_plan *plan = NULL;
-    struct ko_batches batches = {0};
     struct ko_error err = {0};
-    int32_t n = 0;
     assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_OK);
-    assert_int_equal(ko_batches_compose(plan, &batches, &err), KO_OK);
-    for (int32_t b = 0; b < batches.n; b++) {
-        for (int32_t w = 0; w < batches.batch[b].n_waves; w++, n++) {
-            struct ko_wave wave = {0};
-            struct ko_row_set set = {0};
-            assert_int_equal(ko_wave_build(plan, &batches.batch[b], w, &wave, &err), KO_OK);
-            assert_int_equal(ko_row_set_build(plan, &wave, &set, &err), KO_OK);
-            assert_int_equal(set.rows.n_rows, wave.n_rows);
-            check(plan, &wave, &set);
-            ko_row_set_free(&set);
-            ko_wave_free(&wave);
-        }
-    }
-    ko_batches_free(&batches);
+    const int32_t n = check_every_wave(plan, check);
     ko_plan_free(plan);
     return n;
 }
 
-static void check_paths(const struct ko_plan *plan, const struct ko_wave *wave,
-                        const struct ko_row_set *set)
+static void check_paths(const struct wave_of *w)
 {
-    const struct ko_rows *rows = &set->rows;
-    (void)plan;
-    (void)wave;
+    const struct ko_rows *rows = &w->set->rows;
     for (int32_t r = 0; r < rows->n_rows; r++) {
         const int32_t before = rows->previous[r], branch = rows->branch[r];
         assert_true((before < 0) == (rows->position[r] == 0));
@@ -84,12 +64,9 @@ static void every_row_follows_its_own_path_back_to_the_trunk(void **state)
     assert_true(for_every_wave(check_paths) > 3);
 }
 
-static void check_parents(const struct ko_plan *plan, const struct ko_wave *wave,
-                          const struct ko_row_set *set)
+static void check_parents(const struct wave_of *w)
 {
-    const struct ko_rows *rows = &set->rows;
-    (void)plan;
-    (void)wave;
+    const struct ko_rows *rows = &w->set->rows;
     for (int32_t r = 0; r < rows->n_rows; r++) {
         const int32_t branch = rows->branch[r], parent = rows->parent_row[r];
         if (branch < 0) {
@@ -110,12 +87,9 @@ static void every_branch_leaves_rows_that_are_active_already(void **state)
     assert_true(for_every_wave(check_parents) > 3);
 }
 
-static void check_prefixes(const struct ko_plan *plan, const struct ko_wave *wave,
-                           const struct ko_row_set *set)
+static void check_prefixes(const struct wave_of *w)
 {
-    const struct ko_rows *rows = &set->rows;
-    (void)plan;
-    (void)wave;
+    const struct ko_rows *rows = &w->set->rows;
     assert_int_equal(rows->n_projected[0], rows->n_trunk_rows);
     assert_int_equal(rows->n_active[rows->n_stages - 1], rows->n_rows);
     for (int32_t l = 0; l < rows->n_stages; l++) {
@@ -141,19 +115,18 @@ static void the_active_rows_of_a_layer_are_a_prefix(void **state)
     assert_true(for_every_wave(check_prefixes) > 3);
 }
 
-static void check_last(const struct ko_plan *plan, const struct ko_wave *wave,
-                       const struct ko_row_set *set)
+static void check_last(const struct wave_of *w)
 {
-    const struct ko_rows *rows = &set->rows;
-    assert_int_equal(set->n_last, wave->n_prompts + wave->n_branches);
-    for (int32_t k = 0; k < set->n_last; k++) {
-        const int32_t row = set->last[k], p = rows->prompt[row];
-        const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, wave->fact[p]);
+    const struct ko_rows *rows = &w->set->rows;
+    assert_int_equal(w->set->n_last, w->wave->n_prompts + w->wave->n_branches);
+    for (int32_t k = 0; k < w->set->n_last; k++) {
+        const int32_t row = w->set->last[k], p = rows->prompt[row];
+        const struct ko_prompt *prompt = ko_plan_prompt(w->plan, w->wave->model, w->wave->fact[p]);
         assert_int_equal(rows->position[row], prompt->n_tokens - 1);
-        assert_int_equal(rows->branch[row], k < wave->n_prompts ? -1 : k - wave->n_prompts);
-        assert_int_equal(set->clean[k], p);
-        assert_int_equal(set->target[k], prompt->target);
-        assert_int_equal(set->foil[k], prompt->foil);
+        assert_int_equal(rows->branch[row], k < w->wave->n_prompts ? -1 : k - w->wave->n_prompts);
+        assert_int_equal(w->set->clean[k], p);
+        assert_int_equal(w->set->target[k], prompt->target);
+        assert_int_equal(w->set->foil[k], prompt->foil);
     }
 }
 
